@@ -1,0 +1,2 @@
+//! The `cosmovisor` executable.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The `mocknode` executable.
+fn main() {}
