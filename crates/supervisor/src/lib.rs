@@ -5,6 +5,11 @@
 
 pub mod backup;
 pub mod config;
+pub mod due;
 pub mod fetch;
+pub mod files;
 pub mod heights;
+pub mod layout;
+pub mod plan;
+pub mod skip;
 pub mod telling;
