@@ -13,3 +13,4 @@ pub mod layout;
 pub mod plan;
 pub mod skip;
 pub mod telling;
+pub mod upgrade;

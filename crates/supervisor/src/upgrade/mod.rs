@@ -1,0 +1,17 @@
+//! The upgrade: a journaled procedure that a crash can interrupt anywhere and the next start
+//! resumes.
+//!
+//! ```text
+//! Due → Stopped → BackedUp → CustomDone → Fetched → Switched → Prepared → Started → Confirmed
+//!       ·········· the old release runs next ·······│ commit │··· the new one runs next ···
+//! ```
+//!
+//! The commit point is the rename that replaces `current`. [`machine`] decides, [`journal`]
+//! remembers, [`steps`] acts.
+
+pub mod journal;
+pub mod machine;
+pub mod steps;
+
+pub use journal::{Journal, JournalError};
+pub use machine::{Action, Event, Machine, Policy, Stage, Step};
