@@ -10,6 +10,7 @@ pub mod fetch;
 pub mod files;
 pub mod heights;
 pub mod layout;
+pub mod life;
 pub mod plan;
 pub mod skip;
 pub mod telling;
