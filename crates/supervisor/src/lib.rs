@@ -6,12 +6,15 @@
 pub mod backup;
 pub mod config;
 pub mod due;
+pub mod facts;
 pub mod fetch;
 pub mod files;
 pub mod heights;
 pub mod layout;
 pub mod life;
+pub mod node;
 pub mod plan;
 pub mod skip;
 pub mod telling;
 pub mod upgrade;
+pub mod watch;
