@@ -202,9 +202,7 @@ mod tests {
         std::fs::write(&fresh, text).unwrap();
         std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(mode)).unwrap();
         std::fs::rename(&fresh, &path).unwrap();
-        crate::plan::read_file(&path, str::to_owned)
-            .unwrap()
-            .unwrap()
+        crate::plan::read_file(&path).unwrap().unwrap()
     }
 
     fn circumstances(child: Child) -> Circumstances<'static> {

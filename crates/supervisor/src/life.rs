@@ -103,6 +103,8 @@ pub enum Event {
     StepDone {
         /// How long it took, in milliseconds.
         took_ms: u64,
+        /// Whether there was anything to do.
+        changed: bool,
     },
     /// The upgrade's step failed.
     StepFailed(String),
@@ -458,7 +460,12 @@ impl Life {
 
             // Upgrading.
             (State::Delaying(machine), Event::Timer(Timer::Delay)) => {
-                self.upgrade_with(machine, |m| m.step(upgrade::Event::Done { took_ms: 0 }))
+                self.upgrade_with(machine, |m| {
+                    m.step(upgrade::Event::Done {
+                        took_ms: 0,
+                        changed: true,
+                    })
+                })
             }
             (State::Delaying(_), Event::Signal(signal)) if signal.stops() => {
                 vec![Action::Disarm(Timer::Delay), Action::Exit(Exit::Stopped)]
@@ -467,9 +474,10 @@ impl Life {
                 // The journal stands at the last finished step; the next start goes on from it.
                 vec![Action::Cancel, Action::Exit(Exit::Stopped)]
             }
-            (State::Upgrading(machine), Event::StepDone { took_ms }) => {
-                self.upgrade_with(machine, |m| m.step(upgrade::Event::Done { took_ms }))
-            }
+            (State::Upgrading(machine), Event::StepDone { took_ms, changed }) => self
+                .upgrade_with(machine, |m| {
+                    m.step(upgrade::Event::Done { took_ms, changed })
+                }),
             (State::Upgrading(machine), Event::StepFailed(error)) => {
                 self.upgrade_with(machine, |m| {
                     m.step(upgrade::Event::Failed {
@@ -525,7 +533,10 @@ impl Life {
         let mut out = Vec::new();
         let upgrade = upgrade.map(|mut machine| {
             if machine.step_under_way() == Some(Step::Start) {
-                for action in machine.step(upgrade::Event::Done { took_ms: 0 }) {
+                for action in machine.step(upgrade::Event::Done {
+                    took_ms: 0,
+                    changed: true,
+                }) {
                     if action == upgrade::Action::Record {
                         out.push(Action::Record(Box::new(machine.journal.clone())));
                     }

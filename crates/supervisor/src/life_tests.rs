@@ -66,7 +66,13 @@ fn upgrade_through(life: &mut Life, mut actions: Vec<Action>) -> Vec<Step> {
         match actions.last() {
             Some(Action::Perform(step)) => {
                 steps.push(*step);
-                actions = life.step(Event::StepDone { took_ms: 1 }, at(60));
+                actions = life.step(
+                    Event::StepDone {
+                        took_ms: 1,
+                        changed: true,
+                    },
+                    at(60),
+                );
             }
             Some(Action::Spawn) => return steps,
             other => panic!("{other:?}"),
@@ -361,7 +367,10 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Timer(Timer::Delay)),
         Just(Event::Timer(Timer::BackOff)),
         Just(Event::Timer(Timer::Outlived)),
-        Just(Event::StepDone { took_ms: 1 }),
+        Just(Event::StepDone {
+            took_ms: 1,
+            changed: true
+        }),
         Just(Event::StepFailed("no".to_owned())),
         Just(Event::Opened(journal(Stage::Due))),
         Just(Event::NotRecorded("no".to_owned())),

@@ -18,7 +18,8 @@ pub const MAX_PLAN_BYTES: u64 = 1 << 20;
 /// An upgrade to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The upgrade's name, lower-cased unless that is turned off.
+    /// The upgrade's name, as it was written; [`crate::layout::Layout::cased`] is what it is
+    /// compared by.
     pub name: String,
     /// The block at which the old binary stops.
     pub height: u64,
@@ -39,11 +40,11 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// Reads a plan; the name is passed through `cased`.
+    /// Reads a plan.
     ///
     /// Field names are matched in any case, unknown ones are skipped, and the height may be a
     /// number or a string: what Go's decoder and gogoproto's between them accept.
-    pub fn parse(text: &[u8], cased: impl Fn(&str) -> String) -> Result<Self, PlanError> {
+    pub fn parse(text: &[u8]) -> Result<Self, PlanError> {
         if text.iter().all(u8::is_ascii_whitespace) {
             return Err(PlanError::Incomplete("the file is empty".to_owned()));
         }
@@ -54,10 +55,10 @@ impl Plan {
                 PlanError::Malformed(e.to_string())
             }
         })?;
-        Self::from_value(&value, cased)
+        Self::from_value(&value)
     }
 
-    fn from_value(value: &Value, cased: impl Fn(&str) -> String) -> Result<Self, PlanError> {
+    fn from_value(value: &Value) -> Result<Self, PlanError> {
         let malformed = |text: String| PlanError::Malformed(text);
         let Value::Object(fields) = value else {
             return Err(malformed("not a JSON object".to_owned()));
@@ -114,7 +115,7 @@ impl Plan {
             ));
         }
         Ok(Self {
-            name: cased(&name),
+            name,
             height,
             info: text("info")?,
         })
@@ -171,7 +172,7 @@ pub struct PlanFile {
 }
 
 /// Reads the plan file; `None` if there is none.
-pub fn read_file(path: &Path, cased: impl Fn(&str) -> String) -> io::Result<Option<PlanFile>> {
+pub fn read_file(path: &Path) -> io::Result<Option<PlanFile>> {
     let meta = match fs::metadata(path) {
         Ok(meta) => meta,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -189,7 +190,7 @@ pub fn read_file(path: &Path, cased: impl Fn(&str) -> String) -> io::Result<Opti
             meta.size()
         )))
     } else {
-        Plan::parse(&fs::read(path)?, cased)
+        Plan::parse(&fs::read(path)?)
     };
     Ok(Some(PlanFile {
         fingerprint: Fingerprint {
@@ -208,7 +209,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Plan, PlanError> {
-        Plan::parse(text.as_bytes(), str::to_lowercase)
+        Plan::parse(text.as_bytes())
     }
 
     fn plan(name: &str, height: u64, info: &str) -> Plan {
@@ -229,7 +230,7 @@ mod tests {
             ),
             (
                 r#"{"name":"V2","time":"0001-01-01T00:00:00Z","height":"49","info":""}"#,
-                plan("v2", 49, ""),
+                plan("V2", 49, ""),
             ),
             (
                 r#"{"Name":"v2","HEIGHT":49,"upgraded_client_state":null,"new":[1]}"#,
@@ -286,31 +287,31 @@ mod tests {
     fn a_second_writing_has_another_fingerprint() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("upgrade-info.json");
-        assert!(read_file(&path, str::to_owned).unwrap().is_none());
+        assert!(read_file(&path).unwrap().is_none());
         crate::files::write_atomic(&path, b"{}", 0o600).unwrap();
-        let one = read_file(&path, str::to_owned).unwrap().unwrap();
+        let one = read_file(&path).unwrap().unwrap();
         assert_eq!(one.mode, 0o600);
         assert_eq!(
             one,
-            read_file(&path, str::to_owned).unwrap().unwrap(),
+            read_file(&path).unwrap().unwrap(),
             "reading changes nothing"
         );
         crate::files::write_atomic(&dir.path().join("other"), b"{}", 0o600).unwrap();
         fs::rename(dir.path().join("other"), &path).unwrap();
-        let two = read_file(&path, str::to_owned).unwrap().unwrap();
+        let two = read_file(&path).unwrap().unwrap();
         assert_ne!(one.fingerprint, two.fingerprint);
     }
 
     proptest::proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
-            let _ = Plan::parse(&bytes, str::to_owned);
+            let _ = Plan::parse(&bytes);
         }
 
         #[test]
         fn what_is_written_is_read(name in "[a-z0-9<>&\"]{1,20}", height in 1u64..1 << 62, info: String) {
             let plan = plan(&name, height, &info);
-            proptest::prop_assert_eq!(Plan::parse(plan.to_json().as_bytes(), str::to_owned), Ok(plan));
+            proptest::prop_assert_eq!(Plan::parse(plan.to_json().as_bytes()), Ok(plan));
         }
     }
 }

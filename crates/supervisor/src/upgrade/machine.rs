@@ -66,10 +66,13 @@ pub enum Step {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The step asked for is done, in this many milliseconds.
+    /// The step asked for is done.
     Done {
-        /// How long it took.
+        /// How long it took, in milliseconds.
         took_ms: u64,
+        /// Whether there was anything to do. What changed nothing need not be remembered, which
+        /// saves a wait for the disk while the node is down.
+        changed: bool,
     },
     /// The step asked for failed.
     Failed {
@@ -151,8 +154,8 @@ impl Machine {
     /// Takes in what happened.
     pub fn step(&mut self, event: Event) -> Vec<Action> {
         match event {
-            Event::Done { took_ms } => match self.step.take() {
-                Some(step) => self.done(step, took_ms),
+            Event::Done { took_ms, changed } => match self.step.take() {
+                Some(step) => self.done(step, took_ms, changed),
                 None => vec![],
             },
             Event::Failed { error, at_s } => match self.step.take() {
@@ -193,7 +196,7 @@ impl Machine {
         vec![Action::Perform(step)]
     }
 
-    fn done(&mut self, step: Step, took_ms: u64) -> Vec<Action> {
+    fn done(&mut self, step: Step, took_ms: u64, changed: bool) -> Vec<Action> {
         self.journal.stage = match step {
             Step::Stop => Stage::Stopped,
             Step::BackUp => Stage::BackedUp,
@@ -208,7 +211,10 @@ impl Machine {
         };
         self.journal.steps.retain(|done| done.step != step);
         self.journal.steps.push(StepTime { step, took_ms });
-        let mut actions = vec![Action::Record];
+        let mut actions = Vec::new();
+        if changed {
+            actions.push(Action::Record);
+        }
         if step != Step::Start {
             actions.extend(self.next());
         }

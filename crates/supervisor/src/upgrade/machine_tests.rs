@@ -106,7 +106,10 @@ impl World {
                             if killed() {
                                 return None;
                             }
-                            Event::Done { took_ms: 1 }
+                            Event::Done {
+                                took_ms: 1,
+                                changed: *step != Step::CustomPreUpgrade,
+                            }
                         };
                         actions.extend(machine.step(event));
                     }
@@ -143,7 +146,10 @@ fn the_steps_come_in_order() {
     let mut actions = machine.resume();
     while let Some(Action::Perform(step)) = actions.last() {
         seen.push(*step);
-        actions = machine.step(Event::Done { took_ms: 2 });
+        actions = machine.step(Event::Done {
+            took_ms: 2,
+            changed: true,
+        });
     }
     assert_eq!(
         seen,
