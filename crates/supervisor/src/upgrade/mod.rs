@@ -11,6 +11,7 @@
 
 pub mod journal;
 pub mod machine;
+pub mod scripts;
 pub mod steps;
 
 pub use journal::{Journal, JournalError};
