@@ -4,6 +4,7 @@
 //! decisions into system calls.
 
 pub mod backup;
+pub mod batch;
 pub mod config;
 pub mod due;
 pub mod facts;
@@ -14,6 +15,7 @@ pub mod layout;
 pub mod life;
 pub mod node;
 pub mod plan;
+pub mod records;
 pub mod skip;
 pub mod telling;
 pub mod upgrade;

@@ -58,7 +58,7 @@ impl Plan {
         Self::from_value(&value)
     }
 
-    fn from_value(value: &Value) -> Result<Self, PlanError> {
+    pub(crate) fn from_value(value: &Value) -> Result<Self, PlanError> {
         let malformed = |text: String| PlanError::Malformed(text);
         let Value::Object(fields) = value else {
             return Err(malformed("not a JSON object".to_owned()));
@@ -158,6 +158,26 @@ pub struct Fingerprint {
     size: u64,
 }
 
+impl Fingerprint {
+    /// Of the file at this path, links followed.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        fs::metadata(path).map(|meta| Self::from(&meta))
+    }
+}
+
+impl From<&fs::Metadata> for Fingerprint {
+    fn from(meta: &fs::Metadata) -> Self {
+        Self {
+            inode: meta.ino(),
+            modified_ns: meta
+                .mtime()
+                .saturating_mul(1_000_000_000)
+                .saturating_add(meta.mtime_nsec()),
+            size: meta.size(),
+        }
+    }
+}
+
 /// The plan file as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanFile {
@@ -178,10 +198,7 @@ pub fn read_file(path: &Path) -> io::Result<Option<PlanFile>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),
     };
-    let modified_ns = meta
-        .mtime()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(meta.mtime_nsec());
+    let fingerprint = Fingerprint::from(&meta);
     let content = if !meta.is_file() {
         Err(PlanError::Malformed("not a regular file".to_owned()))
     } else if meta.size() > MAX_PLAN_BYTES {
@@ -193,13 +210,9 @@ pub fn read_file(path: &Path) -> io::Result<Option<PlanFile>> {
         Plan::parse(&fs::read(path)?)
     };
     Ok(Some(PlanFile {
-        fingerprint: Fingerprint {
-            inode: meta.ino(),
-            modified_ns,
-            size: meta.size(),
-        },
+        fingerprint,
         mode: meta.mode() & 0o7777,
-        modified_ns,
+        modified_ns: fingerprint.modified_ns,
         content,
     }))
 }
