@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum BinaryError {
     /// The file cannot be looked at, mostly because it is not there.
-    #[error("cannot stat dir {}: {}", .path.display(), crate::config::go_text::io_error(.source))]
+    #[error("stat {}: {}", .path.display(), crate::config::go_text::io_error(.source))]
     Missing {
         /// The binary.
         path: PathBuf,
@@ -20,7 +20,7 @@ pub enum BinaryError {
     #[error("{} is not a regular file", .0.file_name().unwrap_or_default().display())]
     NotAFile(PathBuf),
     /// It is not executable and cannot be made so.
-    #[error("making {} executable: {source}", .path.display())]
+    #[error("chmod {}: {}", .path.display(), crate::config::go_text::io_error(.source))]
     Mode {
         /// The binary.
         path: PathBuf,

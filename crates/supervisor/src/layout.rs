@@ -7,20 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
-/// What Go's `url.PathEscape` leaves as it is; upgrade directories are named by it.
-const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'+')
-    .remove(b'=')
-    .remove(b':')
-    .remove(b'@');
+use crate::config::go_text::{self, path_escape, to_lower};
 
 /// The paths of one home.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,9 +70,10 @@ impl Layout {
     /// `recase` lower-cases upgrade names, as upstream does unless `COSMOVISOR_DISABLE_RECASE`.
     pub fn new(home: &Path, name: &str, data: &Path, recase: bool) -> Self {
         Self {
-            home: home.to_owned(),
+            // Cleaned as Go cleans paths: they are shown, and compared with upstream's.
+            home: go_text::join(home, ""),
             name: name.to_owned(),
-            data: data.to_owned(),
+            data: go_text::join(data, ""),
             recase,
         }
     }
@@ -157,7 +145,7 @@ impl Layout {
     /// The upgrade's name as it is compared and used: lower-cased unless that is turned off.
     pub fn cased(&self, name: &str) -> String {
         if self.recase {
-            lower(name)
+            to_lower(name)
         } else {
             name.to_owned()
         }
@@ -165,7 +153,7 @@ impl Layout {
 
     /// The release that the upgrade called `name` brings.
     pub fn release_of(&self, name: &str) -> Result<Release, LinkError> {
-        let dir = escape(&self.cased(name));
+        let dir = path_escape(&self.cased(name));
         // `..` would be `cosmovisor` itself; the others no directory at all.
         if matches!(dir.as_str(), "" | "." | "..") || dir.len() > 255 {
             return Err(LinkError::BadName(name.to_owned()));
@@ -282,18 +270,6 @@ impl Release {
     }
 }
 
-/// Escapes a name as Go's `url.PathEscape` does.
-pub fn escape(name: &str) -> String {
-    utf8_percent_encode(name, PATH_SEGMENT).to_string()
-}
-
-/// Lower-cases letter by letter, as Go's `strings.ToLower` does.
-fn lower(name: &str) -> String {
-    name.chars()
-        .map(|c| c.to_lowercase().next().unwrap_or(c))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,19 +313,11 @@ mod tests {
     }
 
     #[test]
-    fn names_are_escaped_as_go_does() {
-        assert_eq!(escape("v1.2-rc~3_$&+=:@"), "v1.2-rc~3_$&+=:@");
-        assert_eq!(escape("a/b;c,d?e!*'()"), "a%2Fb%3Bc%2Cd%3Fe%21%2A%27%28%29");
-        assert_eq!(escape("é"), "%C3%A9");
-    }
-
-    #[test]
     fn names_are_lower_cased_unless_told_otherwise() {
         let (_dir, layout) = home();
         assert_eq!(layout.release_of("Chain2").unwrap(), upgrade("chain2"));
         let kept = Layout::new(layout.home(), "dummyd", layout.data(), false);
         assert_eq!(kept.release_of("Chain2").unwrap(), upgrade("Chain2"));
-        assert_eq!(lower("ÀÉİ"), "àéi");
     }
 
     #[test]
