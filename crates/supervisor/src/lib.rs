@@ -7,4 +7,5 @@ pub mod backup;
 pub mod config;
 pub mod fetch;
 pub mod heights;
+pub mod logging;
 pub mod telling;
