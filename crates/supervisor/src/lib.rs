@@ -13,6 +13,7 @@ pub mod files;
 pub mod heights;
 pub mod layout;
 pub mod life;
+pub mod logging;
 pub mod node;
 pub mod plan;
 pub mod records;
