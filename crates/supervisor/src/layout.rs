@@ -228,11 +228,15 @@ impl Layout {
     /// crash leaves the old link or the new one, never none. The target is relative, so that the
     /// home can be mounted elsewhere.
     pub fn switch(&self, release: &Release) -> Result<(), LinkError> {
-        let target = match release {
+        self.switch_to(&match release {
             Release::Genesis => PathBuf::from("genesis"),
             Release::Upgrade(dir) => Path::new("upgrades").join(dir),
             Release::Elsewhere(path) => path.clone(),
-        };
+        })
+    }
+
+    /// The same with the link's target as it is to be written: to put a link back as it was.
+    pub fn switch_to(&self, target: &Path) -> Result<(), LinkError> {
         let link = self.current();
         match fs::symlink_metadata(&link) {
             Ok(meta) if !meta.file_type().is_symlink() => return Err(LinkError::NotALink(link)),
@@ -253,7 +257,7 @@ impl Layout {
             }
             _ => {}
         }
-        std::os::unix::fs::symlink(&target, &fresh).map_err(io("symlink", &fresh))?;
+        std::os::unix::fs::symlink(target, &fresh).map_err(io("symlink", &fresh))?;
         fs::rename(&fresh, &link).map_err(io("rename over", &link))?;
         crate::files::sync_dir(&self.root()).map_err(io("sync", &self.root()))
     }

@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod batch;
+pub mod batch_file;
 pub mod config;
 pub mod due;
 pub mod facts;

@@ -747,6 +747,20 @@ impl Signal {
     pub fn stops(self) -> bool {
         matches!(self, Self::Term | Self::Int | Self::Quit)
     }
+
+    /// Its name, as `kill -l` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Term => "SIGTERM",
+            Self::Int => "SIGINT",
+            Self::Quit => "SIGQUIT",
+            Self::Hup => "SIGHUP",
+            Self::Usr1 => "SIGUSR1",
+            Self::Usr2 => "SIGUSR2",
+            Self::Winch => "SIGWINCH",
+            Self::Kill => "SIGKILL",
+        }
+    }
 }
 
 impl Ended {

@@ -66,9 +66,14 @@ impl Node {
 
     /// Sends it a signal. A node that is already gone is not an error.
     pub fn send(&self, signal: Signal) {
-        if let Some(pid) = Pid::from_raw(self.pid) {
-            let _ = kill_process(pid, system(signal));
-        }
+        send(self.pid, signal);
+    }
+}
+
+/// Sends a signal to a process. One that is already gone is not an error.
+pub fn send(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = kill_process(pid, system(signal));
     }
 }
 

@@ -277,6 +277,24 @@ impl Stage {
     pub fn is_over(self) -> bool {
         matches!(self, Self::Confirmed | Self::RolledBack)
     }
+
+    /// How the stage is called in logs and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Stopped => "stopped",
+            Self::BackedUp => "backed-up",
+            Self::CustomDone => "custom-done",
+            Self::Fetched => "fetched",
+            Self::Switched => "switched",
+            Self::Prepared => "prepared",
+            Self::Started => "started",
+            Self::Confirmed => "confirmed",
+            Self::RollingBack => "rolling-back",
+            Self::DataRestored => "data-restored",
+            Self::RolledBack => "rolled-back",
+        }
+    }
 }
 
 impl Step {

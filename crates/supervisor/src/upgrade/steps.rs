@@ -1,1 +1,321 @@
-//! Acts.
+//! The steps of an upgrade, as system calls. Each may be performed again after a crash.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use super::journal::Journal;
+use super::machine::Step;
+use super::scripts::{self, ScriptError};
+use crate::backup::{self, BackupError};
+use crate::binary::{self, BinaryError};
+use crate::config::{BackupMode, Config};
+use crate::fetch::{self, FetchError};
+use crate::files::write_atomic;
+use crate::layout::{Layout, LinkError, Release};
+use crate::plan::{Fingerprint, Plan};
+use crate::telling::{Event, Telling};
+
+/// What the steps work on.
+#[derive(Debug)]
+pub struct Steps {
+    config: Arc<Config>,
+    layout: Layout,
+    telling: Telling,
+    cancel: Arc<AtomicBool>,
+}
+
+/// What a step has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// There was something to do.
+    pub changed: bool,
+    backup: Option<PathBuf>,
+    failed_binary: Option<Fingerprint>,
+}
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The backup failed.
+    #[error("error while taking data backup: {0}")]
+    Backup(#[from] BackupError),
+    /// A program failed.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// The binary is not there, and may not be downloaded.
+    #[error("binary not present, downloading disabled: {0}")]
+    NotPresent(BinaryError),
+    /// The binary is there and cannot run here.
+    #[error("the new binary {} cannot run on this machine: {why}", .path.display())]
+    NotForHere {
+        /// The binary.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The binary could not be downloaded.
+    #[error("cannot download binary. {0}")]
+    Fetch(#[from] FetchError),
+    /// The link could not be set.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The system refused.
+    #[error("{doing} {}: {source}", .path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data could not be put back.
+    #[error("putting the data back from {}: {why}", .backup.display())]
+    Restore {
+        /// The backup.
+        backup: PathBuf,
+        /// What went wrong.
+        why: String,
+    },
+    /// The thread that did it is gone.
+    #[error("the step ended unexpectedly: {0}")]
+    Lost(#[from] tokio::task::JoinError),
+}
+
+impl Done {
+    fn something() -> Self {
+        Self {
+            changed: true,
+            ..Self::default()
+        }
+    }
+
+    fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Adds what the step made to the journal.
+    pub fn note_in(&self, journal: &mut Journal) {
+        if let Some(backup) = &self.backup {
+            journal.backup = Some(backup.clone());
+        }
+        if self.failed_binary.is_some() {
+            journal.failed_binary = self.failed_binary;
+        }
+    }
+}
+
+/// What an operator can do about a failed step.
+pub fn what_to_do(step: Step) -> &'static str {
+    match step {
+        Step::BackUp => {
+            "make room or choose another DAEMON_DATA_BACKUP_DIR or BATON_BACKUP_MODE, then start again; nothing was changed"
+        }
+        Step::CustomPreUpgrade => {
+            "mend the script that COSMOVISOR_CUSTOM_PREUPGRADE names, then start again; the backup is kept and not made twice"
+        }
+        Step::Fetch => {
+            "put the binary in place with `add-upgrade`, or allow downloads, then start again; the backup is kept and not made twice"
+        }
+        Step::PreUpgrade => {
+            "the link was put back; mend what pre-upgrade complains about, then start again"
+        }
+        Step::RestoreData | Step::RestoreLink => {
+            "see `baton status`, then start again: the roll-back goes on where it stopped"
+        }
+        Step::Stop | Step::Switch | Step::Start | Step::SwitchBack => {
+            "mend the cause, then start again: the upgrade goes on where it stopped"
+        }
+    }
+}
+
+impl Steps {
+    /// The steps for one home; `cancel` breaks off the one under way.
+    pub fn new(
+        config: Arc<Config>,
+        layout: Layout,
+        telling: Telling,
+        cancel: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            config,
+            layout,
+            telling,
+            cancel,
+        }
+    }
+
+    /// Performs one step of the journal's upgrade.
+    pub async fn perform(self: Arc<Self>, step: Step, journal: &Journal) -> Result<Done, StepError> {
+        match step {
+            // The node's processes are the driver's; here they are gone already or not yet there.
+            Step::Stop | Step::Start => Ok(Done::nothing()),
+            Step::BackUp => self.back_up(journal).await,
+            Step::CustomPreUpgrade => self.custom(&journal.plan).await,
+            Step::Fetch => self.fetch(&journal.plan).await,
+            Step::Switch => self.switch(&journal.plan),
+            Step::PreUpgrade => self.pre_upgrade(&journal.plan).await,
+            Step::SwitchBack => self.switch_back(&journal.from),
+            Step::RestoreData => self.restore(journal).await,
+            Step::RestoreLink => {
+                let failed_binary = self.binary_of(&journal.plan);
+                let done = self.switch_back(&journal.from)?;
+                Ok(Done {
+                    failed_binary,
+                    ..done
+                })
+            }
+        }
+    }
+
+    async fn back_up(self: Arc<Self>, journal: &Journal) -> Result<Done, StepError> {
+        if self.config.skip_backup || self.config.baton.backup_mode == BackupMode::Off {
+            return Ok(Done::nothing());
+        }
+        let request = self.backup_request(journal);
+        let begun = Instant::now();
+        info!(
+            "backup start time" = %jiff::Zoned::now(),
+            "starting to take backup of data directory"
+        );
+        let steps = self.clone();
+        let report =
+            tokio::task::spawn_blocking(move || backup::take(&request, &Watcher { steps }))
+                .await??;
+        let took = begun.elapsed();
+        info!(
+            "backup completion time" = %jiff::Zoned::now(),
+            "backup saved at" = %report.path.display(),
+            "time taken to complete backup" = ?took,
+            mode = %report.method,
+            "backup completed"
+        );
+        self.telling.tell(Event::BackupMade {
+            path: report.path.clone(),
+            mode: report.method.to_string(),
+            bytes: report.bytes,
+            files: report.files,
+            took,
+        });
+        Ok(Done {
+            backup: Some(report.path),
+            ..Done::something()
+        })
+    }
+
+    async fn custom(&self, plan: &Plan) -> Result<Done, StepError> {
+        let Some(file) = &self.config.custom_preupgrade else {
+            return Ok(Done::nothing());
+        };
+        scripts::custom(&self.layout.root(), self.layout.home(), file, plan).await?;
+        Ok(Done::something())
+    }
+
+    /// Sees that the new release is in place and can run here.
+    pub async fn fetch(self: Arc<Self>, plan: &Plan) -> Result<Done, StepError> {
+        let release = self.layout.release_of(&plan.name)?;
+        let bin = self.layout.bin(&release);
+        match binary::ensure(&bin) {
+            Ok(()) => {
+                fetch::executable::check(&bin).map_err(|why| StepError::NotForHere {
+                    path: bin,
+                    why: why.to_string(),
+                })?;
+                return Ok(Done::nothing());
+            }
+            Err(missing @ BinaryError::Missing { .. }) => {
+                if !self.config.allow_download_binaries {
+                    return Err(StepError::NotPresent(missing));
+                }
+            }
+            Err(other) => return Err(StepError::NotPresent(other)),
+        }
+        info!("no upgrade binary found, beginning to download it");
+        self.download(plan, &release).await?;
+        info!("downloading binary complete");
+        Ok(Done::something())
+    }
+
+    /// Makes `current` point to the new release, which knows its plan by then.
+    fn switch(&self, plan: &Plan) -> Result<Done, StepError> {
+        let release = self.layout.release_of(&plan.name)?;
+        let recased = Plan {
+            name: self.layout.cased(&plan.name),
+            ..plan.clone()
+        };
+        let path = self.layout.release_plan(&release);
+        let text = recased.to_json();
+        if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+            write_atomic(&path, text.as_bytes(), 0o644).map_err(|source| StepError::Io {
+                doing: "writing",
+                path,
+                source,
+            })?;
+        }
+        self.layout.switch(&release)?;
+        Ok(Done::something())
+    }
+
+    async fn pre_upgrade(&self, plan: &Plan) -> Result<Done, StepError> {
+        let bin = self.layout.bin(&self.layout.release_of(&plan.name)?);
+        let ran = scripts::pre_upgrade(
+            &self.layout.root(),
+            &bin,
+            self.config.preupgrade_max_retries,
+        )
+        .await?;
+        Ok(if ran {
+            Done::something()
+        } else {
+            Done::nothing()
+        })
+    }
+
+    fn switch_back(&self, from: &Path) -> Result<Done, StepError> {
+        self.layout.switch_to(from)?;
+        Ok(Done::something())
+    }
+
+    async fn restore(self: Arc<Self>, journal: &Journal) -> Result<Done, StepError> {
+        let Some(path) = journal.backup.clone() else {
+            return Ok(Done::nothing());
+        };
+        let data = self.layout.data().to_owned();
+        let backup = path.clone();
+        let report = tokio::task::spawn_blocking(move || backup::restore(&backup, &data, false))
+            .await?
+            .map_err(|e| StepError::Restore {
+                backup: path.clone(),
+                why: e.to_string(),
+            })?;
+        warn!(backup = %path.display(), report = %report, "the data from before the upgrade was put back");
+        Ok(Done::something())
+    }
+
+    /// Removes backups beyond the number to keep; what goes wrong is told, nothing more.
+    pub async fn prune(self: Arc<Self>) {
+        let keep = self.config.baton.backup_keep;
+        if keep == 0 {
+            return;
+        }
+        let dir = self.config.data_backup_dir.clone();
+        match tokio::task::spawn_blocking(move || backup::prune(&dir, keep)).await {
+            Ok(Ok(paths)) if !paths.is_empty() => {
+                self.telling.tell(Event::BackupsPruned { paths });
+            }
+            Ok(Err(e)) => warn!(error = %e, "old backups could not be removed"),
+            _ => {}
+        }
+    }
+
+    fn binary_of(&self, plan: &Plan) -> Option<Fingerprint> {
+        let release = self.layout.release_of(&plan.name).ok()?;
+        Fingerprint::of(&self.layout.bin(&release)).ok()
+    }
+}

@@ -1,0 +1,866 @@
+//! The loop: actions become system calls here, and what the system does becomes events.
+//!
+//! Nothing is decided in this file. It gathers facts for [`crate::due`], feeds
+//! [`crate::life::Life`], and performs what that asks for.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use fail::fail_point;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tracing::{error, info, warn};
+
+use super::{RunError, judge, prefetch, resume, settings};
+use crate::batch_file::BatchFile;
+use crate::binary;
+use crate::config::Config;
+use crate::due::{Child, Refusal, Running, Until, Verdict};
+use crate::facts::{Circumstances, Dossier, LastLife};
+use crate::heights::{Heights, Reading, Unknown};
+use crate::layout::Layout;
+use crate::life::{Action, Ended, Event, Exit, Life, Now, Signal, Timer};
+use crate::node::reap::Reaper;
+use crate::node::signals::{self, Arrived};
+use crate::node::spawn::{self, Node};
+use crate::node::{group, identity};
+use crate::plan::{self, Fingerprint, Plan, PlanError};
+use crate::records::Records;
+use crate::skip;
+use crate::telling::{self, Telling};
+use crate::upgrade::steps::{self, Done, Steps};
+use crate::upgrade::{Journal, Step};
+use crate::watch;
+
+/// How often the chain's height is asked for while something depends on it.
+pub const ASK_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a plan file may stay unreadable before that is told.
+const TROUBLE: Duration = Duration::from_secs(3);
+/// How long hooks and the webhook have after the supervisor has nothing more to do.
+pub const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a broken-off step has to clean up.
+const CLEAN_UP: Duration = Duration::from_secs(10);
+
+/// What the background finished.
+enum Finished {
+    Step {
+        step: Step,
+        took: Duration,
+        result: Result<Done, String>,
+    },
+    Cleared(Result<(), String>),
+    Height {
+        heights: Box<Heights>,
+        asked_of: Option<Fingerprint>,
+        generation: u64,
+        result: Result<Reading, Unknown>,
+    },
+    Other,
+}
+
+/// The driver of one supervisor.
+pub struct Driver {
+    config: Arc<Config>,
+    layout: Layout,
+    args: Vec<OsString>,
+    skips: Vec<u64>,
+    records: Records,
+    telling: Telling,
+    steps: Arc<Steps>,
+    life: Life,
+    dossier: Dossier,
+    batch: BatchFile,
+    begun: Instant,
+    node: Option<Node>,
+    node_since: Instant,
+    generation: u64,
+    last_end: Option<(Ended, Duration)>,
+    asked_to_stop: Option<Instant>,
+    timers: HashMap<Timer, Instant>,
+    tasks: JoinSet<Finished>,
+    cancel: Arc<AtomicBool>,
+    heights: Option<Box<Heights>>,
+    /// What came of asking in this life: nothing yet, no answer, a height.
+    chain: Option<Option<u64>>,
+    next_ask: Instant,
+    told: Option<Verdict>,
+    trouble: Option<(Fingerprint, Instant, bool)>,
+    unreadable_told: bool,
+    exit: Option<Exit>,
+}
+
+impl Driver {
+    /// A driver for this home, with what the last supervisor left.
+    pub fn new(
+        config: Arc<Config>,
+        layout: Layout,
+        args: Vec<OsString>,
+        records: Records,
+        last: Option<LastLife>,
+        telling: Telling,
+    ) -> Result<Self, RunError> {
+        let cancel = Arc::new(AtomicBool::new(false));
+        let running = layout
+            .running()
+            .map(|release| release.label())
+            .unwrap_or_default();
+        let now = Instant::now();
+        let skips = skip::heights(&resume::strings(&args));
+        Ok(Self {
+            skips,
+            steps: Arc::new(Steps::new(
+                config.clone(),
+                layout.clone(),
+                telling.clone(),
+                cancel.clone(),
+            )),
+            life: Life::new(settings(&config)),
+            dossier: Dossier::new(last.as_ref(), &running),
+            batch: BatchFile::new(&layout.batch_file()),
+            begun: now,
+            node: None,
+            node_since: now,
+            generation: last.map_or(0, |last| last.generation),
+            last_end: None,
+            asked_to_stop: None,
+            timers: HashMap::new(),
+            tasks: JoinSet::new(),
+            cancel,
+            heights: Some(Box::new(Heights::new(prefetch::height_settings(&config)))),
+            chain: None,
+            next_ask: now,
+            told: None,
+            trouble: None,
+            unreadable_told: false,
+            exit: None,
+            config,
+            layout,
+            args,
+            records,
+            telling,
+        })
+    }
+
+    /// Runs until the supervisor is to end.
+    pub async fn run(mut self, journal: Option<Box<Journal>>) -> Exit {
+        let mut signals = match signals::listen() {
+            Ok(signals) => signals,
+            Err(e) => return Exit::CannotStart(format!("listening for signals: {e}")),
+        };
+        let mut reaper = Reaper::adopt();
+        let mut zombies = true;
+        let (_watch, mut changes) = match watch::watch(
+            self.layout.data(),
+            &["upgrade-info.json", "upgrade-info.json.batch"],
+        ) {
+            Ok((watch, changes)) => (Some(watch), changes),
+            Err(e) => {
+                warn!(error = %e, "no file-system events here; plans are found by polling only");
+                (None, mpsc::channel(1).1)
+            }
+        };
+        let mut poll = interval(self.config.poll_interval);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Skip);
+
+        self.look_at_plan();
+        if let Some(journal) = &journal {
+            self.telling.tell(telling::Event::UpgradeResumed {
+                name: journal.plan.name.clone(),
+                height: journal.plan.height,
+                step: journal.stage.name().to_owned(),
+            });
+        }
+        self.feed(Event::Begin(journal)).await;
+        self.spawn_prefetch();
+
+        while self.exit.is_none() {
+            let timer = self.timers.iter().min_by_key(|(_, at)| **at).map(|(t, at)| (*t, *at));
+            tokio::select! {
+                Some(arrived) = signals.recv() => match arrived {
+                    Arrived::ForNode(signal) => self.signalled(signal).await,
+                    Arrived::Child => zombies = true,
+                },
+                ended = end_of(&mut self.node) => self.node_ended(ended).await,
+                Some(Ok(finished)) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    self.finished(finished).await;
+                }
+                Some(()) = changes.recv() => self.look().await,
+                () = sleep_until(timer.map_or_else(Instant::now, |(_, at)| at).into()), if timer.is_some() => {
+                    if let Some((timer, _)) = timer {
+                        self.timers.remove(&timer);
+                        self.feed(Event::Timer(timer)).await;
+                    }
+                }
+                _ = poll.tick() => {
+                    self.look().await;
+                    if zombies {
+                        zombies = reaper.look(Instant::now());
+                    }
+                }
+            }
+        }
+        self.wind_up().await
+    }
+
+    async fn wind_up(mut self) -> Exit {
+        // A broken-off step cleans up after itself, within bounds.
+        let steps_end = async { while self.tasks.join_next().await.is_some() {} };
+        if self.cancel.load(Ordering::Relaxed) {
+            let _ = tokio::time::timeout(CLEAN_UP, steps_end).await;
+        }
+        self.tasks.abort_all();
+        self.exit.unwrap_or(Exit::Stopped)
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            mono: self.begun.elapsed(),
+            wall_s: jiff::Timestamp::now().as_second(),
+        }
+    }
+
+    /// Feeds an event, performs what comes of it, and what comes of that.
+    async fn feed(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let actions = self.life.step(event, self.now());
+            for action in actions {
+                if !self.perform(action, &mut events).await {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Performs an action; false if what follows it must not be done.
+    async fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) -> bool {
+        match action {
+            Action::Judge { ended } => {
+                let plan = self.judge(ended);
+                events.push_back(Event::Judged(plan));
+            }
+            Action::Spawn => events.push_back(self.spawn().await),
+            Action::Send(signal) => {
+                if let Some(node) = &self.node {
+                    if signal == Signal::Kill {
+                        warn!("DAEMON_SHUTDOWN_GRACE exceeded, killing app");
+                        self.telling.tell(telling::Event::NodeKilled {
+                            pid: node.pid().unsigned_abs(),
+                            grace: settings(&self.config).grace,
+                        });
+                    }
+                    node.send(signal);
+                }
+            }
+            Action::ClearGroup { grace } => {
+                let leader = self.last_leader();
+                self.tasks
+                    .spawn(async move { Finished::Cleared(group::clear(leader, grace).await) });
+            }
+            Action::Arm(timer, after) => {
+                self.timers.insert(timer, Instant::now() + after);
+            }
+            Action::Disarm(timer) => {
+                self.timers.remove(&timer);
+            }
+            Action::OpenJournal(plan) => match self.open_journal(plan) {
+                Ok(journal) => events.push_back(Event::Opened(Box::new(journal))),
+                Err(error) => events.push_back(Event::NotRecorded(error)),
+            },
+            Action::Record(journal) => {
+                if let Err(e) = journal.save(&self.layout.baton()) {
+                    error!(error = %e, "the upgrade cannot be recorded");
+                    events.push_back(Event::NotRecorded(e.to_string()));
+                    return false;
+                }
+                crash_after(journal.stage);
+            }
+            Action::Perform(step) => self.begin_step(step, events),
+            Action::Cancel => self.cancel.store(true, Ordering::Relaxed),
+            Action::Confirmed(journal) => self.confirmed(&journal),
+            Action::RolledBack(journal) => self.telling.tell(telling::Event::RolledBack {
+                name: journal.plan.name.clone(),
+                from: self.layout.cased(&journal.plan.name),
+                to: journal.from.display().to_string(),
+                backup: journal.backup.clone(),
+                why: format!("the new binary failed {} times", journal.deaths.len()),
+            }),
+            Action::Restarting { after, attempt } => {
+                info!(after = ?after, attempt, "starting the node again");
+                self.telling.tell(telling::Event::NodeRestarting {
+                    delay: after,
+                    attempt,
+                });
+            }
+            Action::Exit(exit) => self.exit = Some(exit),
+        }
+        true
+    }
+
+    async fn signalled(&mut self, signal: Signal) {
+        info!(signal = signal.name(), "signal received");
+        self.telling.tell(telling::Event::SignalReceived {
+            signal: signal.number(),
+        });
+        if signal.stops()
+            && let Some(node) = &self.node
+        {
+            self.telling.tell(telling::Event::NodeStopping {
+                pid: node.pid().unsigned_abs(),
+                why: format!("{} received", signal.name()),
+            });
+        }
+        self.feed(Event::Signal(signal)).await;
+    }
+
+    async fn node_ended(&mut self, ended: Ended) {
+        let ran_for = self.node_since.elapsed();
+        let (code, signal) = match ended {
+            Ended::Code(code) => (Some(code), None),
+            Ended::Signal(signal) => (None, Some(signal)),
+        };
+        info!(how = ended.text(), "the node ended");
+        self.telling.tell(telling::Event::NodeExited {
+            pid: self.last_leader().unsigned_abs(),
+            code,
+            signal,
+            ran_for,
+        });
+        self.last_end = Some((ended, ran_for));
+        self.feed(Event::Ended(ended)).await;
+        self.node = None;
+    }
+
+    async fn finished(&mut self, finished: Finished) {
+        match finished {
+            Finished::Step { step, took, result } => self.step_finished(step, took, result).await,
+            Finished::Cleared(Ok(())) => self.feed(Event::GroupGone).await,
+            Finished::Cleared(Err(text)) => self.feed(Event::GroupStuck(text)).await,
+            Finished::Height {
+                heights,
+                asked_of,
+                generation,
+                result,
+            } => {
+                self.heights = Some(heights);
+                if generation == self.generation && self.node.is_some() {
+                    self.height_answered(asked_of, result).await;
+                }
+            }
+            Finished::Other => {}
+        }
+    }
+
+    async fn step_finished(&mut self, step: Step, took: Duration, result: Result<Done, String>) {
+        match result {
+            Ok(done) => {
+                if let Some(journal) = self.life.journal_mut() {
+                    done.note_in(journal);
+                }
+                let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                let name = self.upgrade_name();
+                self.feed(Event::StepDone {
+                    took_ms,
+                    changed: done.changed,
+                })
+                .await;
+                self.telling.tell(telling::Event::UpgradeStep {
+                    name,
+                    step: step.name().to_owned(),
+                    took,
+                });
+            }
+            Err(text) => {
+                if self.cancel.load(Ordering::Relaxed) {
+                    return;
+                }
+                error!(error = %text, step = step.name(), "the upgrade cannot go on");
+                self.telling.tell(telling::Event::UpgradeFailed {
+                    name: self.upgrade_name(),
+                    step: step.name().to_owned(),
+                    error: text.clone(),
+                    what_to_do: steps::what_to_do(step).to_owned(),
+                });
+                self.feed(Event::StepFailed(text)).await;
+            }
+        }
+    }
+
+    fn upgrade_name(&self) -> String {
+        self.life
+            .upgrade()
+            .map(|machine| machine.journal.plan.name.clone())
+            .unwrap_or_default()
+    }
+
+    fn begin_step(&mut self, step: Step, events: &mut VecDeque<Event>) {
+        if step == Step::Stop {
+            // The node is gone: the machine of its life saw to that.
+            events.push_back(Event::StepDone {
+                took_ms: self
+                    .asked_to_stop
+                    .map_or(0, |at| u64::try_from(at.elapsed().as_millis()).unwrap_or(0)),
+                changed: true,
+            });
+            return;
+        }
+        let Some(machine) = self.life.upgrade() else {
+            return;
+        };
+        let journal = machine.journal.clone();
+        let steps = self.steps.clone();
+        self.tasks.spawn(async move {
+            let begun = Instant::now();
+            let result = steps.perform(step, &journal).await;
+            Finished::Step {
+                step,
+                took: begun.elapsed(),
+                result: result.map_err(|e| e.to_string()),
+            }
+        });
+    }
+
+    fn open_journal(&mut self, plan: Plan) -> Result<Journal, String> {
+        let from = std::fs::read_link(self.layout.current())
+            .map_err(|e| format!("reading {}: {e}", self.layout.current().display()))?;
+        self.telling.tell(telling::Event::UpgradeStarted {
+            name: plan.name.clone(),
+            height: plan.height,
+        });
+        let journal = Journal::new(plan, from, self.now().wall_s);
+        journal
+            .save(&self.layout.baton())
+            .map_err(|e| e.to_string())?;
+        crash_after(journal.stage);
+        Ok(journal)
+    }
+
+    async fn spawn(&mut self) -> Event {
+        let release = match self.layout.running() {
+            Ok(release) => release,
+            Err(e) => return Event::SpawnFailed(format!("error creating symlink to genesis: {e}")),
+        };
+        let bin = self.layout.bin(&release);
+        if let Err(e) = binary::ensure(&bin) {
+            return Event::SpawnFailed(format!("current binary is invalid: {e}"));
+        }
+        self.look_at_plan();
+        self.dossier.begin_life();
+        self.chain = None;
+        self.next_ask = Instant::now();
+        self.told = None;
+        self.generation += 1;
+        let mut life = LastLife {
+            release: release.label(),
+            plan_file: self.dossier.fingerprint(),
+            process: None,
+            generation: self.generation,
+        };
+        self.leave_record(&life);
+        let real = spawn::real_path(&bin);
+        let shown = serde_json::to_string(&resume::strings(&self.args)).unwrap_or_default();
+        info!(args = %shown, path = %real.display(), "running app");
+        fail_point!("supervisor::spawn", |_| {
+            crash();
+            Event::Spawned
+        });
+        let node = match spawn::start(&bin, &self.args, &self.layout.root()).await {
+            Ok(node) => node,
+            Err(e) => {
+                return Event::SpawnFailed(format!(
+                    "launching process {} failed: {e}{}",
+                    bin.display(),
+                    hint(&bin)
+                ));
+            }
+        };
+        if let Some(asked) = self.asked_to_stop.take()
+            && let Some(journal) = self.life.journal_mut()
+        {
+            journal.pause_ms = u64::try_from(asked.elapsed().as_millis()).ok();
+        }
+        life.process = identity::of(node.pid());
+        self.leave_record(&life);
+        self.node_since = Instant::now();
+        self.telling.tell(telling::Event::NodeStarted {
+            pid: node.pid().unsigned_abs(),
+            generation: self.generation,
+            release: self.release_path(&release),
+            binary: real,
+        });
+        self.node = Some(node);
+        Event::Spawned
+    }
+
+    fn release_path(&self, release: &crate::layout::Release) -> String {
+        let dir = self.layout.dir(release);
+        dir.strip_prefix(self.layout.root())
+            .unwrap_or(&dir)
+            .display()
+            .to_string()
+    }
+
+    fn leave_record(&self, life: &LastLife) {
+        if let Err(e) = self.records.save_last_life(life) {
+            warn!(error = %e, "the node's process cannot be recorded");
+        }
+    }
+
+    fn last_leader(&self) -> i32 {
+        self.node.as_ref().map_or(0, Node::pid)
+    }
+
+    // What is known.
+
+    async fn look(&mut self) {
+        let changed = Fingerprint::of(&self.layout.plan_file()).ok() != self.dossier.fingerprint();
+        if changed {
+            self.look_at_plan();
+        }
+        self.tell_trouble();
+        self.batch_turn();
+        self.decide().await;
+        self.ask_if_needed();
+    }
+
+    fn look_at_plan(&mut self) {
+        match plan::read_file(&self.layout.plan_file()) {
+            Ok(file) => {
+                self.unreadable_told = false;
+                let operator = file.is_some().then(|| self.records.operator_plan()).flatten();
+                if !self.dossier.saw_file(file, operator) {
+                    return;
+                }
+            }
+            Err(e) => {
+                if !std::mem::replace(&mut self.unreadable_told, true) {
+                    warn!(error = %e, path = %self.layout.plan_file().display(), "the plan file cannot be read");
+                }
+                return;
+            }
+        }
+        self.told = None;
+        self.next_ask = Instant::now();
+        if let Some(plan) = self.dossier.plan() {
+            self.telling.tell(telling::Event::PlanSeen {
+                name: plan.name.clone(),
+                height: plan.height,
+                info: plan.info.clone(),
+                provenance: self.dossier.author(),
+            });
+        }
+    }
+
+    /// A file that stays no plan is told once, and never stops the node.
+    fn tell_trouble(&mut self) {
+        let (Some(fingerprint), Some(trouble)) =
+            (self.dossier.fingerprint(), self.dossier.trouble())
+        else {
+            self.trouble = None;
+            return;
+        };
+        match &mut self.trouble {
+            Some((of, since, told)) if *of == fingerprint => {
+                if !*told && since.elapsed() >= TROUBLE {
+                    *told = true;
+                    let path = self.layout.plan_file();
+                    let text = match trouble {
+                        PlanError::Incomplete(why) => format!("it stays incomplete: {why}"),
+                        PlanError::Malformed(_) => trouble.to_string(),
+                    };
+                    warn!(path = %path.display(), error = %text, "the plan file is no plan; the node goes on");
+                    self.telling
+                        .tell(telling::Event::PlanMalformed { path, error: text });
+                }
+            }
+            other => *other = Some((fingerprint, Instant::now(), false)),
+        }
+    }
+
+    fn verdict(&self, child: Child) -> Option<Verdict> {
+        let plan = self.dossier.plan()?;
+        let running = judge::running(&self.layout, plan).unwrap_or(Running {
+            is_target: false,
+            plan: None,
+        });
+        let circumstances = Circumstances {
+            running: &running,
+            child,
+            chain_went_on: self
+                .dossier
+                .written_at_ns()
+                .is_some_and(|at| judge::chain_went_on(self.layout.data(), at)),
+            skipped: self.skips.contains(&plan.height),
+            rolled_back: judge::rolled_back(&self.layout, plan),
+        };
+        self.dossier
+            .verdict(self.begun.elapsed(), &circumstances)
+    }
+
+    /// With the node down: the plan that is due, if one is.
+    fn judge(&mut self, ended: Option<(Ended, Duration)>) -> Option<Plan> {
+        self.look_at_plan();
+        let child = match ended {
+            None => Child::NotStarted,
+            Some((how, ran_for)) => Child::Dead {
+                cleanly: how == Ended::Code(0),
+                ran_for,
+            },
+        };
+        let verdict = self.verdict(child)?;
+        self.tell_verdict(verdict);
+        match verdict {
+            Verdict::Switch(_) => self.dossier.plan().cloned(),
+            _ => None,
+        }
+    }
+
+    /// With the node up, or waiting to be started again.
+    async fn decide(&mut self) {
+        let child = match self.last_end {
+            _ if self.life.is_running() => Child::Alive { asked: false },
+            Some((how, ran_for)) if self.life.state_name() == "backing-off" => Child::Dead {
+                cleanly: how == Ended::Code(0),
+                ran_for,
+            },
+            _ => return,
+        };
+        let Some(verdict) = self.verdict(child) else {
+            return;
+        };
+        self.tell_verdict(verdict);
+        if let (Verdict::Switch(_), Some(plan)) = (verdict, self.dossier.plan().cloned()) {
+            info!("daemon shutting down in an attempt to restart");
+            self.asked_to_stop = Some(Instant::now());
+            let pid = self.last_leader();
+            self.feed(Event::Due(plan.clone())).await;
+            if pid != 0 {
+                self.telling.tell(telling::Event::NodeStopping {
+                    pid: pid.unsigned_abs(),
+                    why: format!("upgrade {}", plan.name),
+                });
+            }
+        }
+    }
+
+    fn tell_verdict(&mut self, verdict: Verdict) {
+        // The height in a wait changes with every block; the wait is told once.
+        let shown = match verdict {
+            Verdict::Wait(Until::Height(_)) => Verdict::Wait(Until::Height(0)),
+            other => other,
+        };
+        if self.told.replace(shown) == Some(shown) {
+            return;
+        }
+        let Some(plan) = self.dossier.plan() else {
+            return;
+        };
+        let (name, height) = (plan.name.clone(), plan.height);
+        match verdict {
+            Verdict::Switch(because) => {
+                info!(name, height, because = because.text(), "the plan is due");
+            }
+            Verdict::Wait(until) => {
+                let why = match until {
+                    Until::Height(at) => format!("the chain is at height {at}"),
+                    Until::AnyHeight => "the chain's height is not known yet".to_owned(),
+                };
+                info!(name, height, why, "the plan is not due yet");
+                self.telling
+                    .tell(telling::Event::PlanWaiting { name, height, why });
+            }
+            Verdict::Never(refusal) => {
+                let (why, what_to_do) = refusal_text(refusal, &name);
+                if !what_to_do.is_empty() {
+                    warn!(name, height, why, what_to_do, "the plan is not followed");
+                }
+                self.telling.tell(telling::Event::PlanRefused {
+                    name,
+                    height,
+                    why,
+                    what_to_do,
+                });
+            }
+        }
+    }
+
+    fn ask_if_needed(&mut self) {
+        if self.node.is_none() || !self.life.is_running() || Instant::now() < self.next_ask {
+            return;
+        }
+        let waits = matches!(self.told, Some(Verdict::Wait(_)));
+        let unconfirmed = self.life.upgrade().is_some();
+        let batch = !self.batch.is_empty() && self.chain.is_none();
+        if waits || unconfirmed || batch {
+            self.ask();
+        }
+    }
+
+    fn ask(&mut self) {
+        let Some(mut heights) = self.heights.take() else {
+            return;
+        };
+        self.next_ask = Instant::now() + ASK_INTERVAL;
+        let asked_of = self.dossier.fingerprint();
+        let generation = self.generation;
+        let bin = self.layout.current().join("bin").join(self.layout.daemon_name());
+        self.tasks.spawn(async move {
+            let result = heights.read(&bin).await;
+            Finished::Height {
+                heights,
+                asked_of,
+                generation,
+                result,
+            }
+        });
+    }
+
+    async fn height_answered(
+        &mut self,
+        asked_of: Option<Fingerprint>,
+        result: Result<Reading, Unknown>,
+    ) {
+        let height = match &result {
+            Ok(reading) => {
+                self.telling.saw_height(reading.height, reading.source.name());
+                Some(reading.height)
+            }
+            Err(_) => None,
+        };
+        self.chain = Some(height);
+        if asked_of == self.dossier.fingerprint() {
+            self.dossier.saw_height(height, self.begun.elapsed());
+        }
+        if let Some(height) = height {
+            self.feed(Event::Height(height)).await;
+        }
+        self.look().await;
+    }
+
+    fn batch_turn(&mut self) {
+        if !self.life.is_running() || self.life.upgrade().is_some() {
+            return;
+        }
+        let Some(height) = self.chain else { return };
+        let pending = matches!(self.told, Some(Verdict::Wait(_) | Verdict::Switch(_)));
+        let written = self
+            .batch
+            .turn(&self.layout, &self.records, pending, height, &self.telling);
+        if written {
+            self.look_at_plan();
+        }
+    }
+
+    fn confirmed(&mut self, journal: &Journal) {
+        let total = self.now().wall_s.saturating_sub(journal.begun_s);
+        info!(
+            name = journal.plan.name,
+            height = journal.plan.height,
+            "upgrade confirmed: the chain goes on"
+        );
+        self.telling.tell(telling::Event::UpgradeConfirmed {
+            name: journal.plan.name.clone(),
+            height: journal.plan.height,
+            pause: Duration::from_millis(journal.pause_ms.unwrap_or(0)),
+            total: Duration::from_secs(u64::try_from(total).unwrap_or(0)),
+        });
+        let steps = self.steps.clone();
+        self.tasks.spawn(async move {
+            steps.prune().await;
+            Finished::Other
+        });
+    }
+
+    fn spawn_prefetch(&mut self) {
+        if !prefetch::wanted(&self.config) {
+            return;
+        }
+        let steps = self.steps.clone();
+        self.tasks.spawn(async move {
+            prefetch::keep_fetching(steps).await;
+            Finished::Other
+        });
+    }
+}
+
+async fn end_of(node: &mut Option<Node>) -> Ended {
+    match node {
+        Some(node) => node.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a start that the system refused is often due to.
+fn hint(bin: &std::path::Path) -> String {
+    crate::fetch::executable::check(bin)
+        .err()
+        .map(|why| format!(" ({why})"))
+        .unwrap_or_default()
+}
+
+fn refusal_text(refusal: Refusal, name: &str) -> (String, String) {
+    match refusal {
+        Refusal::IsRunning => ("its release runs already".to_owned(), String::new()),
+        Refusal::Older => (
+            "the release that runs is from a later plan".to_owned(),
+            String::new(),
+        ),
+        Refusal::Skipped => (
+            "--unsafe-skip-upgrades names its height".to_owned(),
+            String::new(),
+        ),
+        Refusal::RolledBack => (
+            "it was rolled back, and its binary is still the one that failed".to_owned(),
+            format!("put a working binary in place with `add-upgrade {name} <binary> --force`"),
+        ),
+        Refusal::Past(Some(at)) => (
+            format!("the chain is past it, at height {at}: the file is from another time or machine"),
+            String::new(),
+        ),
+        Refusal::Past(None) => (
+            "the data was written after it: the file came with a snapshot, and the node that runs may be too old for the data".to_owned(),
+            format!("the data needs release {name} or a later one: point `current` to it, for instance with `ln -sfn upgrades/{name} current`"),
+        ),
+    }
+}
+
+/// Dies as a power cut would, for the crash tests.
+fn crash() {
+    let _ = rustix::process::kill_process(
+        rustix::process::getpid(),
+        rustix::process::Signal::KILL,
+    );
+}
+
+/// The fault points after each recorded stage: `supervisor::<stage>`.
+fn crash_after(stage: crate::upgrade::Stage) {
+    use crate::upgrade::Stage as S;
+    match stage {
+        S::Due => fail_point!("supervisor::due", |_| crash()),
+        S::Stopped => fail_point!("supervisor::stopped", |_| crash()),
+        S::BackedUp => fail_point!("supervisor::backed-up", |_| crash()),
+        S::CustomDone => fail_point!("supervisor::custom-done", |_| crash()),
+        S::Fetched => fail_point!("supervisor::fetched", |_| crash()),
+        S::Switched => fail_point!("supervisor::switched", |_| crash()),
+        S::Prepared => fail_point!("supervisor::prepared", |_| crash()),
+        S::Started => fail_point!("supervisor::started", |_| crash()),
+        S::Confirmed => fail_point!("supervisor::confirmed", |_| crash()),
+        S::RollingBack => fail_point!("supervisor::rolling-back", |_| crash()),
+        S::DataRestored => fail_point!("supervisor::data-restored", |_| crash()),
+        S::RolledBack => fail_point!("supervisor::rolled-back", |_| crash()),
+    }
+}
+
+/// The voice of this home's supervisor.
+pub fn telling(config: &Config, layout: &Layout) -> Telling {
+    let _ = (config, layout);
+    unimplemented!()
+}
+
+#[allow(unused)]
+type _Unused = PathBuf;

@@ -1,0 +1,144 @@
+//! The supervisor at work: the driver that turns the machines' actions into system calls, and
+//! what the system does into their events.
+//!
+//! [`supervise`] is the story; [`driver`] holds the loop. [`oneshot`] runs the node's other
+//! commands, which never watch and never upgrade.
+
+pub mod driver;
+pub mod judge;
+pub mod oneshot;
+pub mod prefetch;
+pub mod resume;
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::config::{Config, DEFAULT_SHUTDOWN_GRACE};
+use crate::layout::Layout;
+use crate::life::{Exit, Settings};
+use crate::node::lock::{self, Lock, LockError};
+use crate::node::{group, identity};
+use crate::records::Records;
+use crate::telling::Event;
+use crate::upgrade;
+
+/// Why the supervisor does not even begin.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Another supervisor has the home.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// There is no data directory to watch.
+    #[error("invalid path: {} must be an existing directory: {why}", .path.display())]
+    NoData {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The interrupted upgrade cannot be read.
+    #[error(transparent)]
+    Journal(#[from] upgrade::JournalError),
+    /// A node that another supervisor left behind cannot be ended.
+    #[error("ending the node that was left running: {0}")]
+    Orphan(String),
+    /// The system refused something that the supervisor cannot do without.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Runs the node with these arguments and upgrades it, until it ends or the operator ends it.
+pub async fn supervise(config: Config, args: Vec<OsString>) -> Result<Exit, RunError> {
+    let config = Arc::new(config);
+    let layout = config.layout();
+    check_data(&layout)?;
+    let _lock = take_lock(&layout)?;
+    let records = Records::new(&layout.baton());
+    let last = records.last_life();
+    if let Some(process) = last.as_ref().and_then(|last| last.process.as_ref())
+        && identity::is_alive(process)
+    {
+        warn!(
+            pid = process.pid,
+            "a node was left running by a supervisor that was killed; ending it first"
+        );
+        let grace = config.shutdown_grace.unwrap_or(DEFAULT_SHUTDOWN_GRACE);
+        group::end_orphan(process, grace)
+            .await
+            .map_err(RunError::Orphan)?;
+    }
+    let journal = resume::pending(&config, &layout, &args)?;
+    let telling = driver::telling(&config, &layout);
+    telling.tell(Event::SupervisorStarted {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        home: config.home.clone(),
+        resumed: journal.is_some(),
+    });
+    let exit = driver::Driver::new(config, layout, args, records, last, telling.clone())?
+        .run(journal)
+        .await;
+    telling.shutdown(driver::LAST_WORDS).await;
+    Ok(exit)
+}
+
+fn check_data(layout: &Layout) -> Result<(), RunError> {
+    let path = layout.data().to_owned();
+    match std::fs::metadata(&path) {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => Err(RunError::NoData {
+            path,
+            why: "not a directory".to_owned(),
+        }),
+        Err(e) => Err(RunError::NoData {
+            why: crate::config::go_text::io_error(&e),
+            path,
+        }),
+    }
+}
+
+/// A home that cannot be written to still deserves a running node; it cannot be upgraded, and
+/// that is said. Any other trouble with the lock is final.
+fn take_lock(layout: &Layout) -> Result<Option<Lock>, RunError> {
+    use std::io::ErrorKind as K;
+    match lock::take(&layout.baton()) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(LockError::Io { path, source })
+            if matches!(
+                source.kind(),
+                K::ReadOnlyFilesystem | K::PermissionDenied | K::StorageFull | K::QuotaExceeded
+            ) =>
+        {
+            warn!(
+                error = %source,
+                path = %path.display(),
+                "the home cannot be written to: the node is started, but it cannot be upgraded and a second supervisor cannot be kept away"
+            );
+            Ok(None)
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// What the machine of a node's life needs to know of the configuration.
+fn settings(config: &Config) -> Settings {
+    Settings {
+        grace: config.shutdown_grace.unwrap_or(DEFAULT_SHUTDOWN_GRACE),
+        delay: config.restart_delay,
+        restart: config.baton.restart,
+        upgrade: upgrade::Policy {
+            restart: config.restart_after_upgrade,
+            rollback: config.baton.rollback.as_ref().map(|rollback| {
+                let window = i64::try_from(rollback.window.as_secs()).unwrap_or(i64::MAX);
+                (rollback.failures, window)
+            }),
+        },
+    }
+}
+

@@ -1,0 +1,8 @@
+//! End to end: only the built executables, real processes, real files, real sockets.
+//!
+//! `support` builds homes and runs supervisors on them; every other file is one subject.
+
+mod crash;
+mod processes;
+mod support;
+mod upstream;
