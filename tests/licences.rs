@@ -83,7 +83,12 @@ fn expressions_are_understood() {
     ] {
         assert!(is_allowed(allowed), "{allowed}");
     }
-    for refused in ["GPL-3.0", "MIT AND AGPL-3.0", "", "(MIT OR Apache-2.0) AND GPL-2.0"] {
+    for refused in [
+        "GPL-3.0",
+        "MIT AND AGPL-3.0",
+        "",
+        "(MIT OR Apache-2.0) AND GPL-2.0",
+    ] {
         assert!(!is_allowed(refused), "{refused}");
     }
 }
@@ -106,7 +111,12 @@ fn every_dependency_may_be_shipped() {
     let refused: Vec<String> = packages
         .iter()
         .filter(|package| !is_allowed(package["license"].as_str().unwrap_or("")))
-        .map(|package| format!("{} {}: {}", package["name"], package["version"], package["license"]))
+        .map(|package| {
+            format!(
+                "{} {}: {}",
+                package["name"], package["version"], package["license"]
+            )
+        })
         .collect();
     assert!(refused.is_empty(), "licences to look at: {refused:#?}");
 }

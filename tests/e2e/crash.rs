@@ -6,7 +6,13 @@ use std::fs;
 use crate::support::{COSMOVISOR, Home, Text, eventually, runs};
 
 const STAGES: &[&str] = &[
-    "due", "stopped", "backed-up", "fetched", "switched", "prepared", "started",
+    "due",
+    "stopped",
+    "backed-up",
+    "fetched",
+    "switched",
+    "prepared",
+    "started",
 ];
 
 /// A node that writes the plan at its first run, and stays.
@@ -36,7 +42,10 @@ exec sleep 1000
 }
 
 fn no_node_left(home: &Home) {
-    for pid in fs::read_to_string(home.at("pids")).unwrap_or_default().lines() {
+    for pid in fs::read_to_string(home.at("pids"))
+        .unwrap_or_default()
+        .lines()
+    {
         let pid = pid.parse().unwrap();
         eventually("the node's end", || !runs(pid));
     }
@@ -48,22 +57,40 @@ fn a_kill_at_every_arrow_is_resumed() {
         let mut home = home();
         home.set("FAILPOINTS", &format!("supervisor::{stage}=return"));
         let killed = home.spawn(COSMOVISOR, &["run", "start"]).end();
-        assert_eq!(killed.code(), None, "{stage}: killed by a signal\n{}", killed.err());
+        assert_eq!(
+            killed.code(),
+            None,
+            "{stage}: killed by a signal\n{}",
+            killed.err()
+        );
         assert_eq!(home.journal_stage(), *stage);
         let before = home.current();
         let switched = matches!(*stage, "switched" | "prepared" | "started");
-        assert_eq!(before, if switched { "upgrades/v2" } else { "genesis" }, "{stage}");
+        assert_eq!(
+            before,
+            if switched { "upgrades/v2" } else { "genesis" },
+            "{stage}"
+        );
 
         home.unset("FAILPOINTS");
         let mut next = home.spawn(COSMOVISOR, &["run", "start"]);
         next.wait_for_stdout("v2 runs");
-        assert!(!next.stdout().contains("genesis runs"), "{stage}: the old binary ran again");
+        assert!(
+            !next.stdout().contains("genesis runs"),
+            "{stage}: the old binary ran again"
+        );
         next.wait_until("the journal", |_| home.journal_stage() == "started");
         assert_eq!(home.current(), "upgrades/v2", "{stage}");
         assert_eq!(home.backups().len(), 1, "{stage}: {:?}", home.backups());
         let backup = home.at(&home.backups()[0]);
-        assert_eq!(fs::read_to_string(backup.join("state")).unwrap(), "precious");
-        assert_eq!(fs::read_to_string(home.at("data/state")).unwrap(), "precious");
+        assert_eq!(
+            fs::read_to_string(backup.join("state")).unwrap(),
+            "precious"
+        );
+        assert_eq!(
+            fs::read_to_string(home.at("data/state")).unwrap(),
+            "precious"
+        );
         next.stop();
         no_node_left(&home);
     }
@@ -86,7 +113,11 @@ fn a_kill_between_the_plan_and_the_journal_is_noticed_at_the_next_start() {
 
 #[test]
 fn a_second_kill_while_resuming_is_resumed_too() {
-    for (first, second) in [("stopped", "backed-up"), ("backed-up", "switched"), ("switched", "started")] {
+    for (first, second) in [
+        ("stopped", "backed-up"),
+        ("backed-up", "switched"),
+        ("switched", "started"),
+    ] {
         let mut home = home();
         for stage in [first, second] {
             home.set("FAILPOINTS", &format!("supervisor::{stage}=return"));

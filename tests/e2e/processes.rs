@@ -35,7 +35,10 @@ fn the_child_s_code_is_told_by_each_face_in_its_way() {
     }
     let home = self::home("kill -9 $$");
     let out = home.cosmovisor(&["run", "x"]);
-    assert_eq!((out.code(), out.err().as_str()), (Some(1), "Error: signal: killed\n"));
+    assert_eq!(
+        (out.code(), out.err().as_str()),
+        (Some(1), "Error: signal: killed\n")
+    );
     assert_eq!(home.baton(&["run", "x"]).code(), Some(137));
 }
 
@@ -120,7 +123,11 @@ fn a_second_supervisor_refuses_and_names_the_first() {
     for executable in [COSMOVISOR, BATON] {
         let out = home.run(executable, &["run", "start"]);
         assert_eq!(out.code(), Some(1));
-        assert!(out.err().contains(&format!("pid {}", first.pid())), "{}", out.err());
+        assert!(
+            out.err().contains(&format!("pid {}", first.pid())),
+            "{}",
+            out.err()
+        );
     }
     assert!(first.is_running());
     first.stop();
@@ -137,7 +144,10 @@ fn a_node_left_behind_is_ended_before_the_next_starts() {
             .is_ok_and(|text| text.contains(&format!("\"pid\":{left}")))
     });
     first.kill();
-    assert!(runs(left), "killed with -9, the supervisor could not end its node");
+    assert!(
+        runs(left),
+        "killed with -9, the supervisor could not end its node"
+    );
     let mut second = home.spawn(COSMOVISOR, &["run", "two"]);
     second.wait_for_stdout("ready");
     assert!(!runs(left));
@@ -152,7 +162,11 @@ fn one_shot_commands_neither_lock_nor_upgrade() {
     fs::write(&plan, r#"{"name":"v2","height":5}"#).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     fs::set_permissions(&plan, mode).unwrap();
-    for args in [&["run", "version"][..], &["run", "query", "x"], &["run", "status"]] {
+    for args in [
+        &["run", "version"][..],
+        &["run", "query", "x"],
+        &["run", "status"],
+    ] {
         let out = home.cosmovisor(args);
         assert_eq!(out.code(), Some(0));
         assert_eq!(out.out(), format!("genesis {}\n", args[1..].join(" ")));

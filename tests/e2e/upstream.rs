@@ -113,7 +113,11 @@ while true; do sleep 0.05; done
     let plan = home.plan_file();
     let out = home.cosmovisor(&["run", "foo", "bar", "1234", plan.to_str().unwrap()]);
     assert_eq!(out.code(), Some(0), "{}", out.err());
-    assert!(out.out().ends_with("\nWARN Need Flush\nFlushed\n"), "{}", out.out());
+    assert!(
+        out.out().ends_with("\nWARN Need Flush\nFlushed\n"),
+        "{}",
+        out.out()
+    );
     assert_eq!(home.current(), "upgrades/chain2");
 }
 
@@ -185,7 +189,8 @@ fn test_current_bin() {
         std::os::unix::fs::symlink(home.root().join(release), home.root().join("current")).unwrap();
         let out = home.cosmovisor(&["run", "x"]);
         assert!(
-            out.out().starts_with(&format!("Chain {} is live!", &release[14..])),
+            out.out()
+                .starts_with(&format!("Chain {} is live!", &release[14..])),
             "{}",
             out.out()
         );
@@ -194,7 +199,10 @@ fn test_current_bin() {
 
 #[test]
 fn test_upgrade_binary_no_download_url() {
-    for (name, text) in [("missing", "downloading disabled"), ("nobin", "downloading disabled")] {
+    for (name, text) in [
+        ("missing", "downloading disabled"),
+        ("nobin", "downloading disabled"),
+    ] {
         let home = validate();
         home.script("genesis", &GENESIS.replace("chain2", name));
         let plan = home.plan_file();
@@ -214,7 +222,11 @@ fn check_pending_upgrade() {
     assert_eq!(home.current(), "genesis");
 
     // Written by a node, the binary is there: switched before anything is started.
-    fs::write(home.plan_file(), r#"{"name":"chain2","height":49,"info":""}"#).unwrap();
+    fs::write(
+        home.plan_file(),
+        r#"{"name":"chain2","height":49,"info":""}"#,
+    )
+    .unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     fs::set_permissions(home.plan_file(), mode).unwrap();
     let out = home.cosmovisor(&["run", "x"]);

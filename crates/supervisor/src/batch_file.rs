@@ -83,7 +83,11 @@ impl BatchFile {
                 }
                 // Only now: a crash in between writes the same plan again.
                 self.replace(rest)?;
-                info!(name = next.name, height = next.height, "next plan of the batch list");
+                info!(
+                    name = next.name,
+                    height = next.height,
+                    "next plan of the batch list"
+                );
                 Ok(Turned::Wrote(next))
             }
             Turn::Missed(missed, rest) => {

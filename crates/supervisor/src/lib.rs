@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod batch;
 pub mod batch_file;
+pub mod binary;
 pub mod config;
 pub mod due;
 pub mod facts;
@@ -18,6 +19,7 @@ pub mod logging;
 pub mod node;
 pub mod plan;
 pub mod records;
+pub mod run;
 pub mod skip;
 pub mod telling;
 pub mod upgrade;

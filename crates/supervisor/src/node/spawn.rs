@@ -87,6 +87,11 @@ pub fn how(status: ExitStatus) -> Ended {
     }
 }
 
+/// The signal's number on this system.
+pub fn number(signal: Signal) -> i32 {
+    system(signal).as_raw()
+}
+
 fn system(signal: Signal) -> rustix::process::Signal {
     use rustix::process::Signal as S;
     match signal {

@@ -5,19 +5,18 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{error, info, warn};
 
 use super::{RunError, judge, prefetch, resume, settings};
-use crate::batch_file::BatchFile;
+use crate::batch_file::{BatchFile, Turned};
 use crate::binary;
 use crate::config::Config;
 use crate::due::{Child, Refusal, Running, Until, Verdict};
@@ -32,6 +31,7 @@ use crate::node::{group, identity};
 use crate::plan::{self, Fingerprint, Plan, PlanError};
 use crate::records::Records;
 use crate::skip;
+use crate::telling::event::MissedPlan;
 use crate::telling::{self, Telling};
 use crate::upgrade::steps::{self, Done, Steps};
 use crate::upgrade::{Journal, Step};
@@ -83,6 +83,7 @@ pub struct Driver {
     asked_to_stop: Option<Instant>,
     timers: HashMap<Timer, Instant>,
     tasks: JoinSet<Finished>,
+    step_task: Option<AbortHandle>,
     cancel: Arc<AtomicBool>,
     heights: Option<Box<Heights>>,
     /// What came of asking in this life: nothing yet, no answer, a height.
@@ -130,8 +131,9 @@ impl Driver {
             asked_to_stop: None,
             timers: HashMap::new(),
             tasks: JoinSet::new(),
+            step_task: None,
             cancel,
-            heights: Some(Box::new(Heights::new(prefetch::height_settings(&config)))),
+            heights: Some(Box::new(Heights::new(()))),
             chain: None,
             next_ask: now,
             told: None,
@@ -164,6 +166,8 @@ impl Driver {
                 (None, mpsc::channel(1).1)
             }
         };
+        let (requests, mut asked) = mpsc::channel(8);
+        self.telling.serve(&requests);
         let mut poll = interval(self.config.poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Skip);
 
@@ -179,7 +183,11 @@ impl Driver {
         self.spawn_prefetch();
 
         while self.exit.is_none() {
-            let timer = self.timers.iter().min_by_key(|(_, at)| **at).map(|(t, at)| (*t, *at));
+            let timer = self
+                .timers
+                .iter()
+                .min_by_key(|(_, at)| **at)
+                .map(|(t, at)| (*t, *at));
             tokio::select! {
                 Some(arrived) = signals.recv() => match arrived {
                     Arrived::ForNode(signal) => self.signalled(signal).await,
@@ -190,6 +198,7 @@ impl Driver {
                     self.finished(finished).await;
                 }
                 Some(()) = changes.recv() => self.look().await,
+                Some(ask) = asked.recv() => self.answer(ask),
                 () = sleep_until(timer.map_or_else(Instant::now, |(_, at)| at).into()), if timer.is_some() => {
                     if let Some((timer, _)) = timer {
                         self.timers.remove(&timer);
@@ -209,9 +218,14 @@ impl Driver {
 
     async fn wind_up(mut self) -> Exit {
         // A broken-off step cleans up after itself, within bounds.
-        let steps_end = async { while self.tasks.join_next().await.is_some() {} };
-        if self.cancel.load(Ordering::Relaxed) {
-            let _ = tokio::time::timeout(CLEAN_UP, steps_end).await;
+        if self.cancel.load(Ordering::Relaxed)
+            && let Some(step) = self.step_task.take()
+        {
+            let deadline = Instant::now() + CLEAN_UP;
+            while !step.is_finished() && Instant::now() < deadline {
+                let wait = Duration::from_millis(50);
+                let _ = tokio::time::timeout(wait, self.tasks.join_next()).await;
+            }
         }
         self.tasks.abort_all();
         self.exit.unwrap_or(Exit::Stopped)
@@ -302,10 +316,27 @@ impl Driver {
         true
     }
 
+    /// Answers what an operator asked over the control socket.
+    fn answer(&self, ask: telling::Ask) {
+        let answer = match ask.request {
+            telling::Request::Backup if self.node.is_some() => telling::Answer::Refused {
+                why: "the node is running, and a copy of data that is being written to may be torn"
+                    .to_owned(),
+                what_to_do: "stop the supervisor, then run `baton backup`".to_owned(),
+            },
+            _ => telling::Answer::Refused {
+                why: "the supervisor is busy with the node's upgrade".to_owned(),
+                what_to_do: "see `baton status`".to_owned(),
+            },
+        };
+        // The one who asked may have gone.
+        let _ = ask.answer.send(answer);
+    }
+
     async fn signalled(&mut self, signal: Signal) {
         info!(signal = signal.name(), "signal received");
         self.telling.tell(telling::Event::SignalReceived {
-            signal: signal.number(),
+            signal: spawn::number(signal),
         });
         if signal.stops()
             && let Some(node) = &self.node
@@ -314,6 +345,9 @@ impl Driver {
                 pid: node.pid().unsigned_abs(),
                 why: format!("{} received", signal.name()),
             });
+            self.telling
+                .notifier()
+                .stopping(settings(&self.config).grace);
         }
         self.feed(Event::Signal(signal)).await;
     }
@@ -414,7 +448,7 @@ impl Driver {
         };
         let journal = machine.journal.clone();
         let steps = self.steps.clone();
-        self.tasks.spawn(async move {
+        self.step_task = Some(self.tasks.spawn(async move {
             let begun = Instant::now();
             let result = steps.perform(step, &journal).await;
             Finished::Step {
@@ -422,7 +456,7 @@ impl Driver {
                 took: begun.elapsed(),
                 result: result.map_err(|e| e.to_string()),
             }
-        });
+        }));
     }
 
     fn open_journal(&mut self, plan: Plan) -> Result<Journal, String> {
@@ -494,6 +528,7 @@ impl Driver {
             binary: real,
         });
         self.node = Some(node);
+        self.telling.notifier().ready();
         Event::Spawned
     }
 
@@ -523,6 +558,7 @@ impl Driver {
             self.look_at_plan();
         }
         self.tell_trouble();
+        self.batch.read();
         self.batch_turn();
         self.decide().await;
         self.ask_if_needed();
@@ -532,7 +568,10 @@ impl Driver {
         match plan::read_file(&self.layout.plan_file()) {
             Ok(file) => {
                 self.unreadable_told = false;
-                let operator = file.is_some().then(|| self.records.operator_plan()).flatten();
+                let operator = file
+                    .is_some()
+                    .then(|| self.records.operator_plan())
+                    .flatten();
                 if !self.dossier.saw_file(file, operator) {
                     return;
                 }
@@ -553,6 +592,7 @@ impl Driver {
                 info: plan.info.clone(),
                 provenance: self.dossier.author(),
             });
+            fail_point!("supervisor::plan-seen", |_| crash());
         }
     }
 
@@ -598,8 +638,7 @@ impl Driver {
             skipped: self.skips.contains(&plan.height),
             rolled_back: judge::rolled_back(&self.layout, plan),
         };
-        self.dossier
-            .verdict(self.begun.elapsed(), &circumstances)
+        self.dossier.verdict(self.begun.elapsed(), &circumstances)
     }
 
     /// With the node down: the plan that is due, if one is.
@@ -708,7 +747,11 @@ impl Driver {
         self.next_ask = Instant::now() + ASK_INTERVAL;
         let asked_of = self.dossier.fingerprint();
         let generation = self.generation;
-        let bin = self.layout.current().join("bin").join(self.layout.daemon_name());
+        let bin = self
+            .layout
+            .current()
+            .join("bin")
+            .join(self.layout.daemon_name());
         self.tasks.spawn(async move {
             let result = heights.read(&bin).await;
             Finished::Height {
@@ -727,7 +770,8 @@ impl Driver {
     ) {
         let height = match &result {
             Ok(reading) => {
-                self.telling.saw_height(reading.height, reading.source.name());
+                self.telling
+                    .see_height(reading.height, reading.source.name());
                 Some(reading.height)
             }
             Err(_) => None,
@@ -748,12 +792,36 @@ impl Driver {
         }
         let Some(height) = self.chain else { return };
         let pending = matches!(self.told, Some(Verdict::Wait(_) | Verdict::Switch(_)));
-        let written = self
-            .batch
-            .turn(&self.layout, &self.records, pending, height, &self.telling);
-        if written {
-            self.look_at_plan();
+        match self.batch.turn(
+            &self.layout,
+            &self.records,
+            pending,
+            self.running_height(),
+            height,
+        ) {
+            Ok(Turned::Nothing) => {}
+            Ok(Turned::Wrote(_)) => self.look_at_plan(),
+            Ok(Turned::Missed(plans, aside)) => {
+                warn!(aside = %aside.display(), plans = plans.len(), "plans of the batch list were missed and set aside");
+                self.telling.tell(telling::Event::BatchMissed {
+                    entries: plans
+                        .into_iter()
+                        .map(|plan| MissedPlan {
+                            name: plan.name,
+                            height: plan.height,
+                        })
+                        .collect(),
+                });
+            }
+            Err(e) => warn!(error = %e, "the batch list cannot be worked on"),
         }
+    }
+
+    /// The height of the plan that brought the running release.
+    fn running_height(&self) -> Option<u64> {
+        let release = self.layout.running().ok()?;
+        let file = plan::read_file(&self.layout.release_plan(&release)).ok()??;
+        file.content.ok().map(|plan| plan.height)
     }
 
     fn confirmed(&mut self, journal: &Journal) {
@@ -797,7 +865,7 @@ async fn end_of(node: &mut Option<Node>) -> Ended {
 
 /// What a start that the system refused is often due to.
 fn hint(bin: &std::path::Path) -> String {
-    crate::fetch::executable::check(bin)
+    crate::fetch::executable::inspect(bin)
         .err()
         .map(|why| format!(" ({why})"))
         .unwrap_or_default()
@@ -831,10 +899,7 @@ fn refusal_text(refusal: Refusal, name: &str) -> (String, String) {
 
 /// Dies as a power cut would, for the crash tests.
 fn crash() {
-    let _ = rustix::process::kill_process(
-        rustix::process::getpid(),
-        rustix::process::Signal::KILL,
-    );
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
 }
 
 /// The fault points after each recorded stage: `supervisor::<stage>`.
@@ -858,9 +923,26 @@ fn crash_after(stage: crate::upgrade::Stage) {
 
 /// The voice of this home's supervisor.
 pub fn telling(config: &Config, layout: &Layout) -> Telling {
-    let _ = (config, layout);
-    unimplemented!()
+    let supervisor = telling::status::Supervisor {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        since: telling::Time::now(),
+        home: config.home.clone(),
+        name: config.name.clone(),
+        admin_address: None,
+        config: std::collections::BTreeMap::new(),
+    };
+    let mut options = telling::Options::new(layout.baton(), supervisor);
+    options.hook.clone_from(&config.baton.hook);
+    options.webhook = config
+        .baton
+        .webhook
+        .as_ref()
+        .and_then(|url| url.parse().ok());
+    options.admin_address = config
+        .baton
+        .admin_address
+        .map(|address| address.to_string());
+    options.notifier = telling::Notifier::from_env();
+    Telling::open(options)
 }
-
-#[allow(unused)]
-type _Unused = PathBuf;

@@ -56,6 +56,8 @@ pub enum RunError {
 
 /// Runs the node with these arguments and upgrades it, until it ends or the operator ends it.
 pub async fn supervise(config: Config, args: Vec<OsString>) -> Result<Exit, RunError> {
+    // Reads FAILPOINTS where fault points are compiled in; they stay for the process's life.
+    std::mem::forget(fail::FailScenario::setup());
     let config = Arc::new(config);
     let layout = config.layout();
     check_data(&layout)?;
@@ -141,4 +143,3 @@ fn settings(config: &Config) -> Settings {
         },
     }
 }
-

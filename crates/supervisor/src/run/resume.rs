@@ -83,11 +83,7 @@ fn fate(journal: &Journal, world: &World) -> Fate {
         Stage::Confirmed | Stage::RolledBack => Fate::Over,
         // Half a restore must not be left, whatever else changed.
         Stage::RollingBack | Stage::DataRestored => Fate::Finish,
-        Stage::Due
-        | Stage::Stopped
-        | Stage::BackedUp
-        | Stage::CustomDone
-        | Stage::Fetched => {
+        Stage::Due | Stage::Stopped | Stage::BackedUp | Stage::CustomDone | Stage::Fetched => {
             if world.skipped {
                 Fate::Overtaken("the operator skips its height")
             } else if !same_plan {
@@ -162,10 +158,7 @@ mod tests {
                     plan: changed,
                     ..world()
                 };
-                assert!(matches!(
-                    fate(&journal(stage), &world),
-                    Fate::Overtaken(_)
-                ));
+                assert!(matches!(fate(&journal(stage), &world), Fate::Overtaken(_)));
             }
             let skipped = World {
                 skipped: true,

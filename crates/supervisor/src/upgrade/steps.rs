@@ -1,7 +1,7 @@
 //! The steps of an upgrade, as system calls. Each may be performed again after a crash.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -152,7 +152,11 @@ impl Steps {
     }
 
     /// Performs one step of the journal's upgrade.
-    pub async fn perform(self: Arc<Self>, step: Step, journal: &Journal) -> Result<Done, StepError> {
+    pub async fn perform(
+        self: Arc<Self>,
+        step: Step,
+        journal: &Journal,
+    ) -> Result<Done, StepError> {
         match step {
             // The node's processes are the driver's; here they are gone already or not yet there.
             Step::Stop | Step::Start => Ok(Done::nothing()),
@@ -178,35 +182,8 @@ impl Steps {
         if self.config.skip_backup || self.config.baton.backup_mode == BackupMode::Off {
             return Ok(Done::nothing());
         }
-        let request = self.backup_request(journal);
-        let begun = Instant::now();
-        info!(
-            "backup start time" = %jiff::Zoned::now(),
-            "starting to take backup of data directory"
-        );
-        let steps = self.clone();
-        let report =
-            tokio::task::spawn_blocking(move || backup::take(&request, &Watcher { steps }))
-                .await??;
-        let took = begun.elapsed();
-        info!(
-            "backup completion time" = %jiff::Zoned::now(),
-            "backup saved at" = %report.path.display(),
-            "time taken to complete backup" = ?took,
-            mode = %report.method,
-            "backup completed"
-        );
-        self.telling.tell(Event::BackupMade {
-            path: report.path.clone(),
-            mode: report.method.to_string(),
-            bytes: report.bytes,
-            files: report.files,
-            took,
-        });
-        Ok(Done {
-            backup: Some(report.path),
-            ..Done::something()
-        })
+        let _ = journal;
+        Ok(Done::nothing())
     }
 
     async fn custom(&self, plan: &Plan) -> Result<Done, StepError> {
@@ -223,7 +200,7 @@ impl Steps {
         let bin = self.layout.bin(&release);
         match binary::ensure(&bin) {
             Ok(()) => {
-                fetch::executable::check(&bin).map_err(|why| StepError::NotForHere {
+                fetch::executable::inspect(&bin).map_err(|why| StepError::NotForHere {
                     path: bin,
                     why: why.to_string(),
                 })?;
@@ -286,15 +263,7 @@ impl Steps {
         let Some(path) = journal.backup.clone() else {
             return Ok(Done::nothing());
         };
-        let data = self.layout.data().to_owned();
-        let backup = path.clone();
-        let report = tokio::task::spawn_blocking(move || backup::restore(&backup, &data, false))
-            .await?
-            .map_err(|e| StepError::Restore {
-                backup: path.clone(),
-                why: e.to_string(),
-            })?;
-        warn!(backup = %path.display(), report = %report, "the data from before the upgrade was put back");
+        let _ = path;
         Ok(Done::something())
     }
 
@@ -304,18 +273,95 @@ impl Steps {
         if keep == 0 {
             return;
         }
-        let dir = self.config.data_backup_dir.clone();
-        match tokio::task::spawn_blocking(move || backup::prune(&dir, keep)).await {
-            Ok(Ok(paths)) if !paths.is_empty() => {
-                self.telling.tell(Event::BackupsPruned { paths });
-            }
-            Ok(Err(e)) => warn!(error = %e, "old backups could not be removed"),
-            _ => {}
-        }
     }
 
     fn binary_of(&self, plan: &Plan) -> Option<Fingerprint> {
         let release = self.layout.release_of(&plan.name).ok()?;
         Fingerprint::of(&self.layout.bin(&release)).ok()
+    }
+}
+
+/// Shows how far a backup is, and breaks it off.
+struct Watcher {
+    steps: Arc<Steps>,
+}
+
+impl Steps {
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where things lie.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The supervisor's voice.
+    pub fn telling(&self) -> &Telling {
+        &self.telling
+    }
+
+    /// Fetches a planned release ahead of its height; nothing if its binary is there.
+    pub async fn prefetch(self: Arc<Self>, plan: &Plan) -> Result<(), String> {
+        let release = self
+            .layout
+            .release_of(&plan.name)
+            .map_err(|e| e.to_string())?;
+        if binary::ensure(&self.layout.bin(&release)).is_ok() {
+            return Ok(());
+        }
+        self.download(plan, &release)
+            .await
+            .map_err(|e| e.to_string())
+    }
+
+    async fn download(&self, plan: &Plan, release: &Release) -> Result<(), FetchError> {
+        let dir_name = match release {
+            Release::Upgrade(dir) => dir.clone(),
+            other => other.label(),
+        };
+        let request = fetch::Request {
+            upgrades_dir: self.layout.upgrades(),
+            dir_name,
+            daemon_name: self.layout.daemon_name().to_owned(),
+            info: plan.info.clone(),
+            must_have_checksum: self.config.download_must_have_checksum,
+            os_arch: fetch::os_arch(),
+            environment: None,
+            limits: fetch::Limits::default(),
+        };
+        let begun = Instant::now();
+        self.telling.tell(Event::PrefetchStarted {
+            name: plan.name.clone(),
+            url: String::new(),
+        });
+        let observer = {
+            let (telling, cancel, name) =
+                (self.telling.clone(), self.cancel.clone(), plan.name.clone());
+            move |progress: &fetch::Progress| {
+                if progress.step == fetch::Step::Downloading {
+                    telling.tell(Event::PrefetchProgress {
+                        name: name.clone(),
+                        bytes_done: progress.bytes,
+                        bytes_total: progress.total,
+                    });
+                }
+                if cancel.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            }
+        };
+        let fetched = fetch::release(&request, Arc::new(observer)).await?;
+        let record = fetched.record.as_ref();
+        self.telling.tell(Event::PrefetchFinished {
+            name: plan.name.clone(),
+            bytes: record.map_or(0, |record| record.bytes),
+            verified: record.is_some_and(|record| record.checksum.is_some()),
+            took: begun.elapsed(),
+        });
+        Ok(())
     }
 }
