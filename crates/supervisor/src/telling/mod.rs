@@ -2,5 +2,9 @@
 
 pub mod event;
 mod event_text;
+mod pace;
+pub mod status;
+mod status_apply;
+mod status_text;
 pub mod time;
 pub mod words;
