@@ -2,7 +2,10 @@
 
 pub mod event;
 mod event_text;
+pub mod history;
+mod outlet;
 mod pace;
+pub mod reader;
 pub mod status;
 mod status_apply;
 mod status_text;
