@@ -98,6 +98,7 @@ fn the_grace_ends_a_node_that_does_not() {
 fn nothing_of_the_node_is_left_when_it_is_upgraded() {
     let mut home = home(
         r#"
+test "$1" = start || exit 1
 sh -c 'echo $$ > $DAEMON_HOME/helper; trap "" TERM; while true; do sleep 0.01; done' &
 while ! test -s $DAEMON_HOME/helper; do sleep 0.01; done
 echo '{"name":"v2","height":5}' > $DAEMON_HOME/data/upgrade-info.json

@@ -50,6 +50,8 @@ pub struct Dossier {
     latest: Option<u64>,
     latest_since: Duration,
     asked: bool,
+    /// Counts how often the heights were forgotten: an answer to an older question is no fact.
+    question: u64,
 }
 
 /// What goes beside the dossier into a verdict.
@@ -81,20 +83,32 @@ impl Dossier {
 
     /// The plan file was looked at. Returns whether it is another than before.
     pub fn saw_file(&mut self, file: Option<PlanFile>, operator: Option<OperatorPlan>) -> bool {
-        let before = self.file.as_ref().map(|file| file.fingerprint);
-        let now = file.as_ref().map(|file| file.fingerprint);
+        let (before, written_before) = (self.file.take(), self.written());
         self.file = file;
         self.operator = operator;
-        if before == now {
+        if before.as_ref().map(|file| file.fingerprint) == self.fingerprint() {
             return false;
         }
-        // What was read of the chain before says nothing about this writing.
-        self.forget_heights();
+        // What was read of the chain before says nothing about another plan, nor about one that
+        // the node has only now confirmed by writing it itself.
+        if before.map(|file| file.content) != self.file.as_ref().map(|file| file.content.clone())
+            || self.written() != written_before
+        {
+            self.forget_heights();
+        }
         true
     }
 
-    /// Every source of heights was tried; this came of it.
-    pub fn saw_height(&mut self, height: Option<u64>, now: Duration) {
+    /// What an answer about the chain's height must belong to; see [`Self::saw_height`].
+    pub fn question(&self) -> u64 {
+        self.question
+    }
+
+    /// Every source of heights was tried for this question; this came of it.
+    pub fn saw_height(&mut self, question: u64, height: Option<u64>, now: Duration) {
+        if question != self.question {
+            return;
+        }
         self.asked = true;
         let Some(height) = height else { return };
         if self.latest != Some(height) {
@@ -187,6 +201,7 @@ impl Dossier {
         self.lowest = None;
         self.latest = None;
         self.asked = false;
+        self.question += 1;
     }
 }
 
@@ -227,14 +242,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut dossier = Dossier::default();
         dossier.begin_life();
-        dossier.saw_height(Some(40), Duration::ZERO);
+        let question = dossier.question();
+        dossier.saw_height(question, Some(40), Duration::ZERO);
         dossier.saw_file(Some(written(dir.path(), V2, 0o600)), None);
         let now = Duration::from_secs(1);
         assert_eq!(
             dossier.verdict(now, &circumstances(ALIVE)),
             Some(Verdict::Wait(Until::AnyHeight))
         );
-        dossier.saw_height(Some(100), now);
+        dossier.saw_height(question, Some(40), now);
+        assert_eq!(dossier.height(), None, "an answer from before");
+        dossier.saw_height(dossier.question(), Some(100), now);
         assert_eq!(
             dossier.verdict(now, &circumstances(ALIVE)),
             Some(Verdict::Switch(Because::HeightReached(100)))
@@ -266,6 +284,21 @@ mod tests {
     }
 
     #[test]
+    fn writing_the_same_again_and_again_does_not_put_off_the_verdict() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut dossier = Dossier::default();
+        dossier.begin_life();
+        dossier.saw_file(Some(written(dir.path(), V2, 0o600)), None);
+        let question = dossier.question();
+        dossier.saw_file(Some(written(dir.path(), V2, 0o600)), None);
+        dossier.saw_height(question, None, Duration::ZERO);
+        assert_eq!(
+            dossier.verdict(Duration::ZERO, &circumstances(ALIVE)),
+            Some(Verdict::Switch(Because::NodeSaysSo))
+        );
+    }
+
+    #[test]
     fn the_author_is_told_by_our_mark_then_by_the_mode() {
         let dir = tempfile::tempdir().unwrap();
         let mut dossier = Dossier::default();
@@ -294,7 +327,11 @@ mod tests {
         dossier.begin_life();
         dossier.saw_file(Some(written(dir.path(), V2, 0o600)), None);
         for second in 0..3 {
-            dossier.saw_height(Some(99), Duration::from_secs(second * 10));
+            dossier.saw_height(
+                dossier.question(),
+                Some(99),
+                Duration::from_secs(second * 10),
+            );
         }
         assert_eq!(
             dossier.verdict(Duration::from_secs(20), &circumstances(ALIVE)),

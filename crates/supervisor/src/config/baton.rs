@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{go_duration::GoDuration, go_text, key::Key};
+use crate::backup::Mode as BackupMode;
 
 /// The `BATON_*` variables, or the `[baton]` table of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,31 +31,13 @@ pub struct BatonSettings {
     pub admin_address: Option<SocketAddr>,
 }
 
-/// How the data directory is backed up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BackupMode {
-    /// The first of the others that works.
-    #[default]
-    Auto,
-    /// Files that share their blocks until one is written.
-    Reflink,
-    /// Immutable files as hard links, the others copied.
-    Hardlink,
-    /// Every file copied.
-    Copy,
-    /// No backup.
-    Off,
-}
-
-impl BackupMode {
-    const NAMED: [(&'static str, Self); 5] = [
-        ("auto", Self::Auto),
-        ("reflink", Self::Reflink),
-        ("hardlink", Self::Hardlink),
-        ("copy", Self::Copy),
-        ("off", Self::Off),
-    ];
-}
+const BACKUP_MODES: [(&str, BackupMode); 5] = [
+    ("auto", BackupMode::Auto),
+    ("reflink", BackupMode::Reflink),
+    ("hardlink", BackupMode::Hardlink),
+    ("copy", BackupMode::Copy),
+    ("off", BackupMode::Off),
+];
 
 /// Whether a node that ends by itself is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,12 +94,6 @@ fn by_name<T: Copy>(named: &[(&str, T)], name: &str) -> Option<T> {
         .map(|(_, value)| *value)
 }
 
-impl fmt::Display for BackupMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name_of(&Self::NAMED, self))
-    }
-}
-
 impl fmt::Display for RestartPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(name_of(&Self::NAMED, self))
@@ -134,8 +111,8 @@ impl BatonSettings {
     pub(super) fn set(&mut self, key: Key, text: &str) -> Result<(), &'static str> {
         match key {
             Key::BackupMode => {
-                self.backup_mode = by_name(&BackupMode::NAMED, text)
-                    .ok_or("auto, reflink, hardlink, copy or off")?;
+                self.backup_mode =
+                    by_name(&BACKUP_MODES, text).ok_or("auto, reflink, hardlink, copy or off")?;
             }
             Key::BackupKeep => {
                 self.backup_keep = text

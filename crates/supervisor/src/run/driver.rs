@@ -21,7 +21,7 @@ use crate::binary;
 use crate::config::Config;
 use crate::due::{Child, Refusal, Running, Until, Verdict};
 use crate::facts::{Circumstances, Dossier, LastLife};
-use crate::heights::{Heights, Reading, Unknown};
+use crate::heights::{self, Heights, Reading, Unknown};
 use crate::layout::Layout;
 use crate::life::{Action, Ended, Event, Exit, Life, Now, Signal, Timer};
 use crate::node::reap::Reaper;
@@ -56,7 +56,7 @@ enum Finished {
     Cleared(Result<(), String>),
     Height {
         heights: Box<Heights>,
-        asked_of: Option<Fingerprint>,
+        question: u64,
         generation: u64,
         result: Result<Reading, Unknown>,
     },
@@ -133,7 +133,12 @@ impl Driver {
             tasks: JoinSet::new(),
             step_task: None,
             cancel,
-            heights: Some(Box::new(Heights::new(()))),
+            heights: Some(Box::new(Heights::new(heights::Settings {
+                home: config.home.clone(),
+                rpc_address: config.baton.rpc_address.clone(),
+                grpc_address: config.grpc_address.clone(),
+                node_args: resume::strings(&args),
+            }))),
             chain: None,
             next_ask: now,
             told: None,
@@ -377,13 +382,13 @@ impl Driver {
             Finished::Cleared(Err(text)) => self.feed(Event::GroupStuck(text)).await,
             Finished::Height {
                 heights,
-                asked_of,
+                question,
                 generation,
                 result,
             } => {
                 self.heights = Some(heights);
                 if generation == self.generation && self.node.is_some() {
-                    self.height_answered(asked_of, result).await;
+                    self.height_answered(question, result).await;
                 }
             }
             Finished::Other => {}
@@ -403,6 +408,9 @@ impl Driver {
                     changed: done.changed,
                 })
                 .await;
+                if let (false, Some(stage)) = (done.changed, step.leads_to()) {
+                    crash_after(stage);
+                }
                 self.telling.tell(telling::Event::UpgradeStep {
                     name,
                     step: step.name().to_owned(),
@@ -745,7 +753,7 @@ impl Driver {
             return;
         };
         self.next_ask = Instant::now() + ASK_INTERVAL;
-        let asked_of = self.dossier.fingerprint();
+        let question = self.dossier.question();
         let generation = self.generation;
         let bin = self
             .layout
@@ -756,30 +764,25 @@ impl Driver {
             let result = heights.read(&bin).await;
             Finished::Height {
                 heights,
-                asked_of,
+                question,
                 generation,
                 result,
             }
         });
     }
 
-    async fn height_answered(
-        &mut self,
-        asked_of: Option<Fingerprint>,
-        result: Result<Reading, Unknown>,
-    ) {
+    async fn height_answered(&mut self, question: u64, result: Result<Reading, Unknown>) {
         let height = match &result {
             Ok(reading) => {
                 self.telling
-                    .see_height(reading.height, reading.source.name());
+                    .see_height(reading.height, &reading.source.to_string());
                 Some(reading.height)
             }
             Err(_) => None,
         };
         self.chain = Some(height);
-        if asked_of == self.dossier.fingerprint() {
-            self.dossier.saw_height(height, self.begun.elapsed());
-        }
+        self.dossier
+            .saw_height(question, height, self.begun.elapsed());
         if let Some(height) = height {
             self.feed(Event::Height(height)).await;
         }
@@ -902,7 +905,7 @@ fn crash() {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
 }
 
-/// The fault points after each recorded stage: `supervisor::<stage>`.
+/// The fault points after each stage, recorded or with nothing to record: `supervisor::<stage>`.
 fn crash_after(stage: crate::upgrade::Stage) {
     use crate::upgrade::Stage as S;
     match stage {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use crate::config::Config;
+use crate::heights;
 use crate::plan::{self, Plan};
 use crate::telling::Event;
 use crate::upgrade::steps::Steps;
@@ -17,6 +18,8 @@ use crate::upgrade::steps::Steps;
 const ASK: Duration = Duration::from_secs(60);
 /// How soon it is asked again while it does not answer: nodes take a while to come up.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// How long the chain may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long to leave a release alone whose download has failed; each failure doubles it.
 const FAILED: Duration = Duration::from_secs(60);
 /// The longest of these pauses.
@@ -65,11 +68,26 @@ pub async fn keep_fetching(steps: Arc<Steps>) {
 
 /// The next plan, and whether the chain answered.
 async fn planned(steps: &Steps) -> (Option<Plan>, bool) {
-    let _ = (
-        steps.config(),
-        plan::read_file(&steps.layout().plan_file()),
-        debug!(""),
-        info!(""),
-    );
-    (None, true)
+    let address = &steps.config().grpc_address;
+    match heights::current_plan(address, ANSWER).await {
+        Ok(Some(plan)) => {
+            info!(
+                name = plan.name,
+                height = plan.height,
+                "the chain plans an upgrade"
+            );
+            (Some(plan), true)
+        }
+        answer => {
+            if let Err(error) = &answer {
+                debug!(%error, "the chain's plan cannot be asked for");
+            }
+            let in_file = plan::read_file(&steps.layout().plan_file())
+                .ok()
+                .flatten()
+                .and_then(|file| file.content.ok())
+                .filter(|plan| !plan.info.is_empty());
+            (in_file, answer.is_ok())
+        }
+    }
 }

@@ -110,6 +110,11 @@ impl Journal {
         }
     }
 
+    /// What tells this try of this upgrade from every other one: its backup is found by it.
+    pub fn id(&self) -> String {
+        format!("{}@{}#{}", self.plan.name, self.plan.height, self.begun_s)
+    }
+
     /// The file in Baton's directory.
     pub fn path(baton: &Path) -> PathBuf {
         baton.join("upgrade.json")

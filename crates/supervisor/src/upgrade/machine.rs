@@ -197,18 +197,10 @@ impl Machine {
     }
 
     fn done(&mut self, step: Step, took_ms: u64, changed: bool) -> Vec<Action> {
-        self.journal.stage = match step {
-            Step::Stop => Stage::Stopped,
-            Step::BackUp => Stage::BackedUp,
-            Step::CustomPreUpgrade => Stage::CustomDone,
-            Step::Fetch => Stage::Fetched,
-            Step::Switch => Stage::Switched,
-            Step::PreUpgrade => Stage::Prepared,
-            Step::Start => Stage::Started,
-            Step::SwitchBack => return vec![Action::GiveUp],
-            Step::RestoreData => Stage::DataRestored,
-            Step::RestoreLink => Stage::RolledBack,
+        let Some(stage) = step.leads_to() else {
+            return vec![Action::GiveUp];
         };
+        self.journal.stage = stage;
         self.journal.steps.retain(|done| done.step != step);
         self.journal.steps.push(StepTime { step, took_ms });
         let mut actions = Vec::new();
@@ -298,6 +290,22 @@ impl Stage {
 }
 
 impl Step {
+    /// The stage that the step brings about; none where it undoes one.
+    pub fn leads_to(self) -> Option<Stage> {
+        Some(match self {
+            Self::Stop => Stage::Stopped,
+            Self::BackUp => Stage::BackedUp,
+            Self::CustomPreUpgrade => Stage::CustomDone,
+            Self::Fetch => Stage::Fetched,
+            Self::Switch => Stage::Switched,
+            Self::PreUpgrade => Stage::Prepared,
+            Self::Start => Stage::Started,
+            Self::SwitchBack => return None,
+            Self::RestoreData => Stage::DataRestored,
+            Self::RestoreLink => Stage::RolledBack,
+        })
+    }
+
     /// How the step is called in logs and messages.
     pub fn name(self) -> &'static str {
         match self {

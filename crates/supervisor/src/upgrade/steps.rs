@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::journal::Journal;
 use super::machine::Step;
 use super::scripts::{self, ScriptError};
-use crate::backup::{self, BackupError};
+use crate::backup::{self, BackupError, RestoreError};
 use crate::binary::{self, BinaryError};
 use crate::config::{BackupMode, Config};
 use crate::fetch::{self, FetchError};
@@ -76,12 +76,12 @@ pub enum StepError {
         source: std::io::Error,
     },
     /// The data could not be put back.
-    #[error("putting the data back from {}: {why}", .backup.display())]
+    #[error("putting the data back from {}: {source}", .backup.display())]
     Restore {
         /// The backup.
         backup: PathBuf,
         /// What went wrong.
-        why: String,
+        source: RestoreError,
     },
     /// The thread that did it is gone.
     #[error("the step ended unexpectedly: {0}")]
@@ -182,8 +182,63 @@ impl Steps {
         if self.config.skip_backup || self.config.baton.backup_mode == BackupMode::Off {
             return Ok(Done::nothing());
         }
-        let _ = journal;
-        Ok(Done::nothing())
+        let request = backup::Request {
+            data: self.layout.data().to_owned(),
+            dest_dir: self.config.data_backup_dir.clone(),
+            mode: self.config.baton.backup_mode,
+            immutable: self.config.baton.backup_immutable.clone(),
+            upgrade: Some(backup::Upgrade {
+                id: journal.id(),
+                plan: journal.plan.clone(),
+            }),
+            today: jiff::Zoned::now().date(),
+        };
+        info!(
+            "backup start time" = %jiff::Zoned::now(),
+            "starting to take backup of data directory"
+        );
+        let steps = self.clone();
+        let outcome =
+            tokio::task::spawn_blocking(move || backup::take(&request, &Watcher { steps }))
+                .await??;
+        let path = match outcome {
+            backup::Outcome::Off => return Ok(Done::nothing()),
+            backup::Outcome::Found(entry) => {
+                info!("backup saved at" = %entry.path.display(), "the backup for this upgrade was made before");
+                entry.path
+            }
+            backup::Outcome::Taken(report) => {
+                self.tell_backup(&report);
+                report.path
+            }
+        };
+        Ok(Done {
+            backup: Some(path),
+            ..Done::something()
+        })
+    }
+
+    fn tell_backup(&self, report: &backup::Report) {
+        info!(
+            "backup completion time" = %jiff::Zoned::now(),
+            "backup saved at" = %report.path.display(),
+            "time taken to complete backup" = ?report.took,
+            method = %report.summary.method,
+            "backup completed"
+        );
+        for passed in &report.passed {
+            info!("{passed}");
+        }
+        if let Some((files, why)) = &report.copied_instead {
+            warn!(files, why, "files were copied that should have been shared");
+        }
+        self.telling.tell(Event::BackupMade {
+            path: report.path.clone(),
+            mode: report.summary.method.to_string(),
+            bytes: report.summary.bytes,
+            files: report.summary.files,
+            took: report.took,
+        });
     }
 
     async fn custom(&self, plan: &Plan) -> Result<Done, StepError> {
@@ -263,15 +318,56 @@ impl Steps {
         let Some(path) = journal.backup.clone() else {
             return Ok(Done::nothing());
         };
-        let _ = path;
+        let request = backup::RestoreRequest {
+            backup: path.clone(),
+            data: self.layout.data().to_owned(),
+            mode: self.config.baton.backup_mode,
+            signing: backup::SigningChoice::default(),
+            accept_unverified: false,
+            today: jiff::Zoned::now().date(),
+        };
+        let steps = self.clone();
+        let restoration =
+            tokio::task::spawn_blocking(move || backup::restore(&request, &Watcher { steps }))
+                .await?
+                .map_err(|source| StepError::Restore {
+                    backup: path,
+                    source,
+                })?;
+        warn!(
+            backup = %restoration.backup.display(),
+            aside = ?restoration.aside,
+            "the data from before the upgrade was put back"
+        );
         Ok(Done::something())
     }
 
     /// Removes backups beyond the number to keep; what goes wrong is told, nothing more.
     pub async fn prune(self: Arc<Self>) {
-        let keep = self.config.baton.backup_keep;
+        let keep = self.config.baton.backup_keep as usize;
         if keep == 0 {
             return;
+        }
+        let dir = self.config.data_backup_dir.clone();
+        let data = self.layout.data().to_owned();
+        let watcher = Watcher {
+            steps: self.clone(),
+        };
+        let pruned =
+            tokio::task::spawn_blocking(move || backup::prune(&dir, &data, keep, &watcher)).await;
+        match pruned {
+            Ok(Ok(pruned)) => {
+                if let Some(why) = pruned.held_back {
+                    warn!(why, "no old backup was removed");
+                }
+                if !pruned.removed.is_empty() {
+                    self.telling.tell(Event::BackupsPruned {
+                        paths: pruned.removed,
+                    });
+                }
+            }
+            Ok(Err(error)) => warn!(%error, "old backups could not be removed"),
+            Err(error) => warn!(%error, "old backups could not be removed"),
         }
     }
 
@@ -284,6 +380,21 @@ impl Steps {
 /// Shows how far a backup is, and breaks it off.
 struct Watcher {
     steps: Arc<Steps>,
+}
+
+impl backup::Observer for Watcher {
+    fn progress(&self, progress: backup::Progress) {
+        self.steps.telling.tell(Event::BackupProgress {
+            bytes_done: progress.bytes_done,
+            bytes_total: progress.bytes_total,
+            files_done: progress.files_done,
+            files_total: progress.files_total,
+        });
+    }
+
+    fn cancelled(&self) -> bool {
+        self.steps.cancel.load(Ordering::Relaxed)
+    }
 }
 
 impl Steps {
