@@ -173,6 +173,15 @@ fn every_kind_is_written_and_read_back() {
 }
 
 #[test]
+fn the_operators_page_lists_every_kind() {
+    let page = include_str!("../../../../docs/telling.md");
+    for event in all().iter().filter(|e| e.is_kept()) {
+        let row = format!("| `{}` | ", event.kind());
+        assert!(page.contains(&row), "no row for {}", event.kind());
+    }
+}
+
+#[test]
 fn spans_are_milliseconds_in_fields_that_say_so() {
     let record = Record {
         seq: 1,

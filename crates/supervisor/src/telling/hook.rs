@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::event_text;
 use super::metrics::Metrics;
-use super::outlet::Line;
+use super::outlet::{Line, Streak};
 
 /// How much of each output stream goes into the log.
 const LOGGED_BYTES: usize = 4 << 10;
@@ -72,6 +72,7 @@ impl HookError {
 
 /// Runs the hook for each line, until there are no more to come.
 pub(super) async fn run(hook: Hook, mut lines: mpsc::Receiver<Arc<Line>>, metrics: Metrics) {
+    let mut streak = Streak::default();
     while let Some(line) = lines.recv().await {
         let (outcome, output) = hook.run_once(&line).await;
         let (seq, kind) = (line.seq, &line.kind);
@@ -81,10 +82,23 @@ pub(super) async fn run(hook: Hook, mut lines: mpsc::Receiver<Arc<Line>>, metric
             }
         }
         match outcome {
-            Ok(()) => metrics.hook_ran("ok"),
+            Ok(()) => {
+                metrics.hook_ran("ok");
+                if let Some(failed) = streak.passed() {
+                    tracing::warn!(failed, "BATON_HOOK works again");
+                }
+            }
             Err(error) => {
-                tracing::warn!(kind, seq, "{error}");
                 metrics.hook_ran(error.result());
+                if streak.failed() {
+                    tracing::warn!(
+                        kind,
+                        seq,
+                        "{error}; further failures are only counted, in baton_hook_runs_total"
+                    );
+                } else {
+                    tracing::debug!(kind, seq, "{error}");
+                }
             }
         }
     }

@@ -157,6 +157,35 @@ fn every_figure_has_its_name_and_unit() {
         assert_eq!(after.get(figure), Some(&value), "{figure} in\n{text}");
     }
     assert!(!text.contains("baton_plan_height"), "{text}");
+
+    // The operators' page says the same.
+    let page = include_str!("../../../../docs/telling.md");
+    metrics.hook_ran("ok");
+    metrics.webhook_told("ok");
+    let in_page = |name: &str| {
+        page.contains(&format!("| `{name}` |")) || page.contains(&format!("| `{name}{{"))
+    };
+    let last = metrics.render();
+    for name in names(&last).chain(before.keys().map(|f| name_of(f))) {
+        assert!(in_page(name), "the page lacks {name}");
+    }
+    for row in page.lines().filter_map(|l| l.strip_prefix("| `baton_")) {
+        let row = format!("baton_{}", &row[..row.find(['`', '{']).unwrap()]);
+        let known = names(&last)
+            .chain(before.keys().map(|f| name_of(f)))
+            .any(|n| n == row);
+        assert!(known, "the page has {row}, which is not told");
+    }
+}
+
+fn name_of(figure: &str) -> &str {
+    figure.split('{').next().unwrap()
+}
+
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .filter(|l| !l.starts_with('#'))
+        .map(|l| name_of(l.split(' ').next().unwrap()))
 }
 
 #[test]

@@ -351,7 +351,8 @@ impl Telling {
                 pause: options.limits.webhook_pause,
                 idle: options.limits.webhook_idle,
             };
-            let running = webhook::run(webhook, lines, self.0.metrics.clone());
+            let metrics = self.0.metrics.clone();
+            let running = webhook::run(webhook, lines, metrics, self.0.stop.subscribe());
             started.tellers.push(("webhook", tokio::spawn(running)));
         }
         let (telling, requests) = (self.clone(), requests.clone());

@@ -97,6 +97,23 @@ impl Outlet {
     }
 }
 
+/// Failures in a row, of which only the first is worth a warning.
+#[derive(Debug, Default)]
+pub(super) struct Streak(u64);
+
+impl Streak {
+    /// One more; is it the first?
+    pub(super) fn failed(&mut self) -> bool {
+        self.0 += 1;
+        self.0 == 1
+    }
+
+    /// It went well; how many had failed before, if any?
+    pub(super) fn passed(&mut self) -> Option<u64> {
+        Some(std::mem::take(&mut self.0)).filter(|n| *n > 0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +124,16 @@ mod tests {
             kind: "warning".into(),
             json: String::new(),
         })
+    }
+
+    #[test]
+    fn only_the_first_failure_in_a_row_is_said() {
+        let mut streak = Streak::default();
+        assert_eq!(streak.passed(), None);
+        assert!(streak.failed());
+        assert!(!streak.failed());
+        assert_eq!(streak.passed(), Some(2));
+        assert!(streak.failed());
     }
 
     #[test]

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode, header};
-use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use url::Url;
 
 use super::metrics::Metrics;
-use super::outlet::Line;
+use super::outlet::{Line, Streak};
 
 /// Where events are posted, and how hard that is tried.
 #[derive(Debug, Clone)]
@@ -62,9 +62,16 @@ impl WebhookError {
     }
 }
 
-/// Posts each line, until there are no more to come.
-pub(super) async fn run(webhook: Webhook, mut lines: mpsc::Receiver<Arc<Line>>, metrics: Metrics) {
+/// Posts each line, until there are no more to come. Once `stop` says so, nothing is tried again:
+/// an address that is gone should not hold up the supervisor's end.
+pub(super) async fn run(
+    webhook: Webhook,
+    mut lines: mpsc::Receiver<Arc<Line>>,
+    metrics: Metrics,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut client = None;
+    let mut streak = Streak::default();
     loop {
         let next = if client.is_some() {
             let Ok(next) = timeout(webhook.idle, lines.recv()).await else {
@@ -76,18 +83,37 @@ pub(super) async fn run(webhook: Webhook, mut lines: mpsc::Receiver<Arc<Line>>, 
             lines.recv().await
         };
         let Some(line) = next else { return };
-        match webhook.tell(&mut client, &line).await {
-            Ok(()) => metrics.webhook_told("ok"),
+        match webhook.tell(&mut client, &line, &mut stop).await {
+            Ok(()) => {
+                metrics.webhook_told("ok");
+                if let Some(untold) = streak.passed() {
+                    tracing::warn!(untold, "BATON_WEBHOOK is told again");
+                }
+            }
             Err(error) => {
-                tracing::warn!(kind = line.kind, seq = line.seq, "{error}");
                 metrics.webhook_told("failed");
+                let (kind, seq) = (&line.kind, line.seq);
+                if streak.failed() {
+                    tracing::warn!(
+                        kind,
+                        seq,
+                        "{error}; further failures are only counted, in baton_webhook_posts_total"
+                    );
+                } else {
+                    tracing::debug!(kind, seq, "{error}");
+                }
             }
         }
     }
 }
 
 impl Webhook {
-    async fn tell(&self, client: &mut Option<Client>, line: &Line) -> Result<(), WebhookError> {
+    async fn tell(
+        &self,
+        client: &mut Option<Client>,
+        line: &Line,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), WebhookError> {
         let client = match client {
             Some(client) => client,
             None => client.insert(self.client().await?),
@@ -102,7 +128,9 @@ impl Webhook {
                 return Err(error);
             }
             tracing::debug!(seq = line.seq, tries, "{error}; trying again");
-            sleep(pause).await;
+            if timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
+                return Err(error);
+            }
             pause *= 4;
             tries += 1;
         }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::telling::status::Status;
-use crate::telling::testing::{PATIENCE, line, supervisor};
+use crate::telling::testing::{PATIENCE, eventually, line, supervisor};
 
 /// A server that gives these answers, 200 after the last, and remembers what it was sent.
 #[derive(Clone, Default)]
@@ -74,7 +74,10 @@ fn webhook(address: SocketAddr) -> Webhook {
 }
 
 async fn tell(webhook: &Webhook) -> Result<(), String> {
-    let told = webhook.tell(&mut None, &line(7)).await;
+    let stop = watch::Sender::new(false);
+    let told = webhook
+        .tell(&mut None, &line(7), &mut stop.subscribe())
+        .await;
     told.map_err(|error| {
         let text = error.to_string();
         assert!(!text.contains("secret") && !text.contains("pass"), "{text}");
@@ -92,7 +95,8 @@ async fn each_record_is_posted_in_order() {
     drop(to);
     let (_, status) = watch::channel(Status::new(supervisor()));
     let metrics = Metrics::new(status, Vec::new());
-    run(webhook(address), lines, metrics.clone()).await;
+    let stop = watch::Sender::new(false);
+    run(webhook(address), lines, metrics.clone(), stop.subscribe()).await;
     assert_eq!(
         hookee.bodies(),
         [r#"{"seq":1}"#, r#"{"seq":2}"#, r#"{"seq":3}"#]
@@ -135,11 +139,9 @@ async fn a_fault_that_will_not_pass_is_not_tried_again() {
     for (code, hint) in [(404, "address"), (401, "secret"), (302, "redirects")] {
         let (hookee, address) = Hookee::start(&[code]).await;
         let webhook = webhook(address);
-        let error = webhook
-            .tell(&mut None, &line(1))
-            .await
-            .unwrap_err()
-            .to_string();
+        let mut stop = watch::Sender::new(false).subscribe();
+        let told = webhook.tell(&mut None, &line(1), &mut stop).await;
+        let error = told.unwrap_err().to_string();
         assert!(error.contains(hint), "{error}");
         assert_eq!(hookee.bodies().len(), 1, "{code}");
     }
@@ -189,7 +191,8 @@ async fn the_client_is_dropped_when_nothing_happens_and_made_again() {
     let (to, lines) = mpsc::channel(8);
     let (_, status) = watch::channel(Status::new(supervisor()));
     let metrics = Metrics::new(status, Vec::new());
-    let running = tokio::spawn(run(webhook, lines, metrics));
+    let stop = watch::Sender::new(false);
+    let running = tokio::spawn(run(webhook, lines, metrics, stop.subscribe()));
     for seq in 1..=2 {
         to.try_send(line(seq)).unwrap();
         let talk = async {
@@ -210,4 +213,27 @@ async fn the_client_is_dropped_when_nothing_happens_and_made_again() {
     }
     drop(to);
     running.await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_tried_again_once_the_supervisor_ends() {
+    let (hookee, address) = Hookee::start(&[503; 9]).await;
+    let mut webhook = webhook(address);
+    webhook.pause = 100 * PATIENCE;
+    let stop = watch::Sender::new(false);
+    let mut stopped = stop.subscribe();
+    let mut client = None;
+    let line = line(1);
+    let telling = webhook.tell(&mut client, &line, &mut stopped);
+    let stopping = async {
+        eventually("the first try", || {
+            (hookee.bodies().len() == 1).then_some(())
+        })
+        .await;
+        stop.send_replace(true);
+    };
+    let both = async { tokio::join!(telling, stopping) };
+    let (told, ()) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+    told.unwrap_err();
+    assert_eq!(hookee.bodies().len(), 1);
 }
