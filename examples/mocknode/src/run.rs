@@ -109,7 +109,7 @@ async fn serve(node: Node, settings: &Settings, fail_after: Option<Span>) -> Res
         let address = local(&listener);
         let server = tonic::transport::Server::builder()
             .add_routes(grpc::routes(view.clone(), chain_id))
-            .serve_with_incoming(TcpIncoming::from(listener));
+            .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
         tokio::spawn(server);
         log::info("serving gRPC", &[("addr", &address)]);
     }
