@@ -11,6 +11,7 @@ use tonic::Code;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 use super::root_cause;
+use crate::plan::Plan;
 
 /// Why gRPC did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -65,23 +66,9 @@ pub enum GrpcError {
     },
 }
 
-/// A plan that the chain has scheduled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScheduledPlan {
-    /// Its name, not lower-cased.
-    pub name: String,
-    /// The first height that the next version executes.
-    pub height: u64,
-    /// By convention where to get the binaries.
-    pub info: String,
-}
-
 /// The plan that the chain has scheduled, if any, as the node at `address` says within `limit`.
 /// `address` is `host:port`, `http://…` or `https://…` (with the platform's root certificates).
-pub async fn current_plan(
-    address: &str,
-    limit: Duration,
-) -> Result<Option<ScheduledPlan>, GrpcError> {
+pub async fn current_plan(address: &str, limit: Duration) -> Result<Option<Plan>, GrpcError> {
     let call = "CurrentPlan";
     let ask = async |channel| {
         let mut client = upgrade::query_client::QueryClient::new(channel);
@@ -105,7 +92,7 @@ pub async fn current_plan(
         missing: "a height above zero",
     })?;
     let upgrade::Plan { name, info, .. } = plan;
-    Ok(Some(ScheduledPlan { name, height, info }))
+    Ok(Some(Plan { name, height, info }))
 }
 
 /// The height of the latest block, as the node at `address` says within `limit`.

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use command::CommandError;
-pub use grpc::{GrpcError, ScheduledPlan, current_plan};
+pub use grpc::{GrpcError, current_plan};
 pub use rpc::RpcError;
 
 /// How long the RPC, or gRPC, may take to answer.

@@ -230,7 +230,7 @@ async fn grpc_tells_the_plan() {
     let address = node(Some(plan("V2", 49, "{\"binaries\":{}}")))
         .serve()
         .await;
-    let expected = ScheduledPlan {
+    let expected = crate::plan::Plan {
         name: "V2".into(),
         height: 49,
         info: "{\"binaries\":{}}".into(),
