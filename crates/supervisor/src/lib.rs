@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod batch;
+pub mod binary;
 pub mod config;
 pub mod due;
 pub mod facts;
@@ -18,6 +19,7 @@ pub mod node;
 pub mod plan;
 pub mod records;
 pub mod skip;
+pub mod stage;
 pub mod telling;
 pub mod upgrade;
 pub mod watch;
