@@ -21,6 +21,7 @@ pub mod plan;
 pub mod records;
 pub mod run;
 pub mod skip;
+pub mod stage;
 pub mod telling;
 pub mod upgrade;
 pub mod watch;
