@@ -61,7 +61,7 @@ pub(crate) struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keep_blocks: Option<u64>,
 
-    /// A plan on chain, NAME:HEIGHT[:INFO]; may be repeated
+    /// A plan on chain, `NAME:HEIGHT[:INFO]`; may be repeated
     #[arg(long, value_name = "PLAN")]
     #[serde(with = "plans_as_text", skip_serializing_if = "Vec::is_empty")]
     pub(crate) plan: Vec<Plan>,

@@ -216,7 +216,6 @@ impl Store {
             self.last.is_none() || height == self.height() + 1,
             "heights are contiguous"
         );
-        self.pay()?;
         let path = log_path(&self.dir, self.contents.log);
         self.log
             .append(height, bytes)
@@ -224,7 +223,10 @@ impl Store {
         self.recent.push((height, bytes.to_vec()));
         self.last = Some((height, bytes.to_vec()));
         if self.options.tear_on_kill {
-            self.promise_table()
+            // in this order, so that at no moment all tables are there
+            let owed = self.owed.take();
+            self.promise_table()?;
+            self.pay(owed)
         } else if self.recent.len() as u64 >= self.options.table_every {
             self.write_table()?;
             self.merge()?;
@@ -247,7 +249,8 @@ impl Store {
 
     /// Leaves the store whole.
     pub(crate) fn close(mut self) -> Result<(), StoreError> {
-        self.pay()
+        let owed = self.owed.take();
+        self.pay(owed)
     }
 
     fn hot(&self) -> impl Iterator<Item = &TableInfo> {
@@ -365,9 +368,9 @@ impl Store {
         })
     }
 
-    /// Writes the table that was promised.
-    fn pay(&mut self) -> Result<(), StoreError> {
-        let Some((number, records)) = self.owed.take() else {
+    /// Writes a table that was promised.
+    fn pay(&mut self, owed: Option<(u64, Vec<Record>)>) -> Result<(), StoreError> {
+        let Some((number, records)) = owed else {
             return Ok(());
         };
         self.write_table_file(number, &records, self.options.table_size)?;
@@ -377,7 +380,9 @@ impl Store {
 
     /// Merges small tables into one.
     fn merge(&mut self) -> Result<(), StoreError> {
-        let small: Vec<TableInfo> = self.hot().filter(|t| t.level == 0).cloned().collect();
+        let owed = self.owed.as_ref().map(|(number, _)| *number);
+        let is_small = |table: &&TableInfo| table.level == 0 && Some(table.number) != owed;
+        let small: Vec<TableInfo> = self.hot().filter(is_small).cloned().collect();
         if small.len() < MERGE_AT {
             return Ok(());
         }
