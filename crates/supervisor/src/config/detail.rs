@@ -2,6 +2,7 @@
 //! scripts read them; what they do not show follows in sections of its own, where every name is
 //! followed by its source so that no line of ours looks like one of theirs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{DEFAULT_SHUTDOWN_GRACE, GoDuration, Key, Loaded, Source};
@@ -24,6 +25,23 @@ pub(super) fn describe(loaded: &Loaded) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// The settings that differ from their defaults by somebody's wish, without secrets.
+pub(super) fn changed(loaded: &Loaded) -> BTreeMap<String, String> {
+    Key::COSMOVISOR
+        .into_iter()
+        .chain(Key::OWN)
+        .filter(|key| loaded.source(*key) != Source::Default)
+        .map(|key| {
+            let text = match key {
+                // A webhook's address is often its password.
+                Key::Webhook => "(set)".to_owned(),
+                key => value(loaded, key),
+            };
+            (key.to_string(), text)
+        })
+        .collect()
 }
 
 /// The value of a setting as text.

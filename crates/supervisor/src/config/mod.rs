@@ -130,6 +130,11 @@ pub struct Ignored {
 }
 
 impl Loaded {
+    /// The settings that somebody has set, by name, without secrets.
+    pub fn changed(&self) -> BTreeMap<String, String> {
+        detail::changed(self)
+    }
+
     /// Where a setting's value came from.
     pub fn source(&self, key: Key) -> Source {
         self.sources.get(&key).copied().unwrap_or(Source::Default)

@@ -125,10 +125,20 @@ impl Heights {
         }
     }
 
+    /// Asks for the height over the network only, which starts no process.
+    pub async fn read_network(&mut self) -> Result<Reading, Unknown> {
+        self.read_from(&order(self.working)[..2], Path::new(""))
+            .await
+    }
+
     /// Asks for the height; `bin` is the node's executable, whose `status` is the last resort.
     pub async fn read(&mut self, bin: &Path) -> Result<Reading, Unknown> {
+        self.read_from(&order(self.working), bin).await
+    }
+
+    async fn read_from(&mut self, sources: &[Source], bin: &Path) -> Result<Reading, Unknown> {
         let mut tried = Vec::new();
-        for source in order(self.working) {
+        for &source in sources {
             match self.ask(source, bin).await {
                 Ok(height) => {
                     self.note(source, &tried);

@@ -15,7 +15,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{error, info, warn};
 
-use super::{RunError, judge, prefetch, resume, settings};
+use super::{judge, prefetch, resume, settings};
 use crate::batch_file::{BatchFile, Turned};
 use crate::binary;
 use crate::config::Config;
@@ -24,6 +24,7 @@ use crate::facts::{Circumstances, Dossier, LastLife};
 use crate::heights::{self, Heights, Reading, Unknown};
 use crate::layout::Layout;
 use crate::life::{Action, Ended, Event, Exit, Life, Now, Signal, Timer};
+use crate::logging;
 use crate::node::reap::Reaper;
 use crate::node::signals::{self, Arrived};
 use crate::node::spawn::{self, Node};
@@ -38,11 +39,14 @@ use crate::upgrade::{Journal, Step};
 use crate::watch;
 
 /// How often the chain's height is asked for while something depends on it.
-pub const ASK_INTERVAL: Duration = Duration::from_secs(5);
+const ASK: Duration = Duration::from_secs(5);
+/// The same just below a plan's height, where the chain is a moment away from halting: with
+/// optimistic execution the plan file is written before its block is decided.
+const ASK_NEAR: Duration = Duration::from_millis(500);
+/// The same while nothing depends on it, for `status` and the metrics.
+const ASK_IDLE: Duration = Duration::from_secs(30);
 /// How long a plan file may stay unreadable before that is told.
 const TROUBLE: Duration = Duration::from_secs(3);
-/// How long hooks and the webhook have after the supervisor has nothing more to do.
-pub const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long a broken-off step has to clean up.
 const CLEAN_UP: Duration = Duration::from_secs(10);
 
@@ -104,7 +108,7 @@ impl Driver {
         records: Records,
         last: Option<LastLife>,
         telling: Telling,
-    ) -> Result<Self, RunError> {
+    ) -> Self {
         let cancel = Arc::new(AtomicBool::new(false));
         let running = layout
             .running()
@@ -112,7 +116,7 @@ impl Driver {
             .unwrap_or_default();
         let now = Instant::now();
         let skips = skip::heights(&resume::strings(&args));
-        Ok(Self {
+        Self {
             skips,
             steps: Arc::new(Steps::new(
                 config.clone(),
@@ -150,7 +154,7 @@ impl Driver {
             args,
             records,
             telling,
-        })
+        }
     }
 
     /// Runs until the supervisor is to end.
@@ -316,7 +320,14 @@ impl Driver {
                     attempt,
                 });
             }
-            Action::Exit(exit) => self.exit = Some(exit),
+            Action::Exit(exit) => {
+                if exit == Exit::LeftDown {
+                    info!(
+                        "upgrade detected, DAEMON_RESTART_AFTER_UPGRADE is off. Verify new upgrade and start cosmovisor again."
+                    );
+                }
+                self.exit = Some(exit);
+            }
         }
         true
     }
@@ -505,7 +516,17 @@ impl Driver {
         };
         self.leave_record(&life);
         let real = spawn::real_path(&bin);
-        let shown = serde_json::to_string(&resume::strings(&self.args)).unwrap_or_default();
+        let shown = logging::list(resume::strings(&self.args));
+        if self
+            .life
+            .upgrade()
+            .is_some_and(|machine| machine.step_under_way() == Some(Step::Start))
+        {
+            info!(
+                app = self.layout.daemon_name(),
+                "upgrade detected, relaunching"
+            );
+        }
         info!(args = %shown, path = %real.display(), "running app");
         fail_point!("supervisor::spawn", |_| {
             crash();
@@ -697,11 +718,10 @@ impl Driver {
 
     fn tell_verdict(&mut self, verdict: Verdict) {
         // The height in a wait changes with every block; the wait is told once.
-        let shown = match verdict {
-            Verdict::Wait(Until::Height(_)) => Verdict::Wait(Until::Height(0)),
-            other => other,
-        };
-        if self.told.replace(shown) == Some(shown) {
+        let waits_for_height = |verdict| matches!(verdict, Verdict::Wait(Until::Height(_)));
+        if let Some(before) = self.told.replace(verdict)
+            && (before == verdict || waits_for_height(before) && waits_for_height(verdict))
+        {
             return;
         }
         let Some(plan) = self.dossier.plan() else {
@@ -737,22 +757,21 @@ impl Driver {
     }
 
     fn ask_if_needed(&mut self) {
-        if self.node.is_none() || !self.life.is_running() || Instant::now() < self.next_ask {
+        if !self.life.is_running() || Instant::now() < self.next_ask {
             return;
         }
         let waits = matches!(self.told, Some(Verdict::Wait(_)));
         let unconfirmed = self.life.upgrade().is_some();
         let batch = !self.batch.is_empty() && self.chain.is_none();
-        if waits || unconfirmed || batch {
-            self.ask();
-        }
-    }
-
-    fn ask(&mut self) {
+        let (pause, network_only) = match self.told {
+            Some(Verdict::Wait(Until::Height(at))) if self.is_next(at) => (ASK_NEAR, true),
+            _ if waits || unconfirmed || batch => (ASK, false),
+            _ => (ASK_IDLE, true),
+        };
         let Some(mut heights) = self.heights.take() else {
             return;
         };
-        self.next_ask = Instant::now() + ASK_INTERVAL;
+        self.next_ask = Instant::now() + pause;
         let question = self.dossier.question();
         let generation = self.generation;
         let bin = self
@@ -761,7 +780,11 @@ impl Driver {
             .join("bin")
             .join(self.layout.daemon_name());
         self.tasks.spawn(async move {
-            let result = heights.read(&bin).await;
+            let result = if network_only {
+                heights.read_network().await
+            } else {
+                heights.read(&bin).await
+            };
             Finished::Height {
                 heights,
                 question,
@@ -769,6 +792,13 @@ impl Driver {
                 result,
             }
         });
+    }
+
+    /// The plan's height comes right after this one.
+    fn is_next(&self, height: u64) -> bool {
+        self.dossier
+            .plan()
+            .is_some_and(|plan| height + 1 == plan.height)
     }
 
     async fn height_answered(&mut self, question: u64, result: Result<Reading, Unknown>) {
@@ -922,30 +952,4 @@ fn crash_after(stage: crate::upgrade::Stage) {
         S::DataRestored => fail_point!("supervisor::data-restored", |_| crash()),
         S::RolledBack => fail_point!("supervisor::rolled-back", |_| crash()),
     }
-}
-
-/// The voice of this home's supervisor.
-pub fn telling(config: &Config, layout: &Layout) -> Telling {
-    let supervisor = telling::status::Supervisor {
-        pid: std::process::id(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        since: telling::Time::now(),
-        home: config.home.clone(),
-        name: config.name.clone(),
-        admin_address: None,
-        config: std::collections::BTreeMap::new(),
-    };
-    let mut options = telling::Options::new(layout.baton(), supervisor);
-    options.hook.clone_from(&config.baton.hook);
-    options.webhook = config
-        .baton
-        .webhook
-        .as_ref()
-        .and_then(|url| url.parse().ok());
-    options.admin_address = config
-        .baton
-        .admin_address
-        .map(|address| address.to_string());
-    options.notifier = telling::Notifier::from_env();
-    Telling::open(options)
 }

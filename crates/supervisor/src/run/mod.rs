@@ -10,19 +10,25 @@ pub mod oneshot;
 pub mod prefetch;
 pub mod resume;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::warn;
 
-use crate::config::{Config, DEFAULT_SHUTDOWN_GRACE};
+use crate::backup;
+use crate::config::{Config, DEFAULT_SHUTDOWN_GRACE, Loaded};
 use crate::layout::Layout;
 use crate::life::{Exit, Settings};
 use crate::node::lock::{self, Lock, LockError};
 use crate::node::{group, identity};
 use crate::records::Records;
-use crate::telling::Event;
+use crate::telling::{self, Event, Observer, Telling};
 use crate::upgrade;
+
+/// How long hooks and the webhook have after the supervisor has nothing more to do.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Why the supervisor does not even begin.
 #[derive(Debug, thiserror::Error)]
@@ -38,30 +44,47 @@ pub enum RunError {
         /// What is wrong with it.
         why: String,
     },
+    /// An interrupted restore of the data cannot be brought to an end.
+    #[error("bringing an interrupted restore of the data to an end: {0}")]
+    Restore(#[from] backup::RestoreError),
     /// The interrupted upgrade cannot be read.
     #[error(transparent)]
     Journal(#[from] upgrade::JournalError),
     /// A node that another supervisor left behind cannot be ended.
     #[error("ending the node that was left running: {0}")]
     Orphan(String),
-    /// The system refused something that the supervisor cannot do without.
-    #[error("{doing}: {source}")]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
+}
+
+/// What a supervisor is started with, beside its configuration.
+pub struct Options {
+    /// The node's arguments.
+    pub args: Vec<OsString>,
+    /// The exit code that an end has with this executable, for the record.
+    pub exit_code: fn(&Exit) -> i32,
+    /// Whoever wants to show progress as it happens.
+    pub observer: Option<Observer>,
 }
 
 /// Runs the node with these arguments and upgrades it, until it ends or the operator ends it.
-pub async fn supervise(config: Config, args: Vec<OsString>) -> Result<Exit, RunError> {
+pub async fn supervise(loaded: Loaded, options: Options) -> Result<Exit, RunError> {
+    let Options {
+        args,
+        exit_code,
+        observer,
+    } = options;
     // Reads FAILPOINTS where fault points are compiled in; they stay for the process's life.
     std::mem::forget(fail::FailScenario::setup());
-    let config = Arc::new(config);
+    let changed = loaded.changed();
+    let config = Arc::new(loaded.config);
     let layout = config.layout();
-    check_data(&layout)?;
     let _lock = take_lock(&layout)?;
+    for settled in backup::settle(layout.data())? {
+        warn!(
+            ?settled,
+            "a restore of the data was interrupted; it was brought to an end"
+        );
+    }
+    check_data(&layout)?;
     let records = Records::new(&layout.baton());
     let last = records.last_life();
     if let Some(process) = last.as_ref().and_then(|last| last.process.as_ref())
@@ -77,17 +100,52 @@ pub async fn supervise(config: Config, args: Vec<OsString>) -> Result<Exit, RunE
             .map_err(RunError::Orphan)?;
     }
     let journal = resume::pending(&config, &layout, &args)?;
-    let telling = driver::telling(&config, &layout);
+    let telling = voice(&config, &layout, changed, observer);
     telling.tell(Event::SupervisorStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         home: config.home.clone(),
         resumed: journal.is_some(),
     });
-    let exit = driver::Driver::new(config, layout, args, records, last, telling.clone())?
+    let exit = driver::Driver::new(config, layout, args, records, last, telling.clone())
         .run(journal)
         .await;
-    telling.shutdown(driver::LAST_WORDS).await;
+    telling.tell(Event::SupervisorStopped {
+        exit_code: exit_code(&exit),
+    });
+    telling.shutdown(LAST_WORDS).await;
     Ok(exit)
+}
+
+/// The voice of this home's supervisor.
+fn voice(
+    config: &Config,
+    layout: &Layout,
+    changed: BTreeMap<String, String>,
+    observer: Option<Observer>,
+) -> Telling {
+    let supervisor = telling::status::Supervisor {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        since: telling::Time::now(),
+        home: config.home.clone(),
+        name: config.name.clone(),
+        admin_address: None,
+        config: changed,
+    };
+    let mut options = telling::Options::new(layout.baton(), supervisor);
+    options.hook.clone_from(&config.baton.hook);
+    options.webhook = config
+        .baton
+        .webhook
+        .as_ref()
+        .and_then(|url| url.parse().ok());
+    options.admin_address = config
+        .baton
+        .admin_address
+        .map(|address| address.to_string());
+    options.notifier = telling::Notifier::from_env();
+    options.observer = observer;
+    Telling::open(options)
 }
 
 fn check_data(layout: &Layout) -> Result<(), RunError> {

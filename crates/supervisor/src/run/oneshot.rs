@@ -16,6 +16,7 @@ use crate::binary::{self, BinaryError};
 use crate::config::Config;
 use crate::layout::{Layout, LinkError, Release};
 use crate::life::{Ended, Signal};
+use crate::logging;
 use crate::node::signals::{self, Arrived};
 use crate::node::spawn;
 
@@ -95,7 +96,7 @@ pub fn is_one_shot(args: &[OsString]) -> bool {
 pub async fn run(config: &Config, args: &[OsString]) -> Result<Ended, OneShotError> {
     let layout = config.layout();
     let bin = current_binary(&layout)?;
-    let shown = serde_json::to_string(&strings(args)).unwrap_or_default();
+    let shown = logging::list(strings(args));
     info!(args = %shown, path = %spawn::real_path(&bin).display(), "running app");
     let mut command = Command::new(&bin);
     command.args(args).current_dir(layout.root());
