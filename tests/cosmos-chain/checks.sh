@@ -190,7 +190,7 @@ check_term() {
 
 # The old node logged the signal before the new one applied the plan.
 check_stopped_by_term() {
-    if sed '/applying upgrade/,$d' "$LOG" | grep -aq 'caught signal.*terminated'; then
+    if awk '/applying upgrade/ { exit } /caught signal.*terminated/ { asked = 1; exit } END { exit !asked }' "$LOG"; then
         note_text node_stopped_by TERM
     else
         note_text node_stopped_by KILL
