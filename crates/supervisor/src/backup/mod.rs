@@ -1,14 +1,15 @@
 //! A copy of the data directory that costs almost nothing where the file system helps, and that is
 //! known to be whole.
 //!
-//! Three ideas carry it:
+//! Four ideas carry it:
 //!
 //! - Most of an LSM store is immutable, so sharing those files is as safe as copying them, and a
 //!   copy of 10 GiB becomes a copy of some megabytes ([`Mode`]).
 //! - A backup is made under a hidden name and gets its own by one rename, after everything in it
 //!   is durable: a directory called `data-backup-…` is complete, or Cosmovisor made it.
 //! - Its manifest, written last, tells what every file was, so it can be verified before it is
-//!   needed ([`verify`]).
+//!   needed ([`verify`]) and again before it is used ([`restore`]).
+//! - Nothing of the operator's is removed: a restore puts the present data aside, whole.
 //!
 //! Everything here blocks: call it on a thread that may.
 
@@ -27,6 +28,10 @@ mod pattern;
 mod plan;
 mod progress;
 mod prune;
+mod restore;
+mod settle;
+mod signing;
+mod source;
 mod space;
 mod take;
 mod text;
@@ -35,6 +40,8 @@ mod tree;
 mod verify;
 mod workspace;
 
+#[cfg(all(test, feature = "failpoints"))]
+mod crash_tests;
 #[cfg(test)]
 mod testing;
 
@@ -46,6 +53,11 @@ pub use name::Name;
 pub use pattern::{PatternError, Patterns};
 pub use progress::{Observer, Progress, Stage};
 pub use prune::{Pruned, prune};
+pub use restore::{
+    Request as RestoreRequest, Restoration, RestoreError, plan as plan_restore, restore,
+};
+pub use settle::{Settled, settle};
+pub use signing::{Choice as SigningChoice, Kept, Position, Signing, StateFile};
 pub use take::{Estimate, Outcome, Report, Request, estimate, take};
 pub use tree::Skipped;
 pub use verify::{Difference, Verification, Wrong, verify};
