@@ -122,6 +122,33 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Show how things stand
+    ///
+    /// The node, its height, the upgrade to come, the last upgrade, backups, and the last error with
+    /// what to do about it. If no supervisor is running, how the last one left things, and the exit
+    /// code is 1.
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what has happened
+    ///
+    /// Also when no supervisor is running.
+    Events {
+        /// Go on with what happens next
+        #[arg(short, long)]
+        follow: bool,
+        /// As JSON, an object on each line
+        #[arg(long)]
+        json: bool,
+        /// Only the last so many of the past
+        #[arg(short = 'n', long, value_name = "COUNT")]
+        lines: Option<usize>,
+        /// Only events whose kind begins so, such as `upgrade`; may be repeated
+        #[arg(long = "kind", value_name = "KIND")]
+        kinds: Vec<String>,
+    },
     /// Print a script that completes commands in a shell
     #[command(visible_alias = "completions")]
     Completion {

@@ -11,7 +11,7 @@ use baton_supervisor::life::Exit;
 use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command, Format, HomeFlags, part};
-use crate::commands::{self, Outcome, stage, version};
+use crate::commands::{self, Outcome, stage, tell, version};
 use crate::completion;
 use crate::console::err;
 use crate::context::{Context, Face};
@@ -79,6 +79,21 @@ fn act(context: Context, command: Command) -> Outcome {
                 own_only: baton_only,
             };
             version::version(&context, wanted, args)
+        }
+        Command::Status { json } => tell::status(&context, json),
+        Command::Events {
+            follow,
+            json,
+            lines,
+            kinds,
+        } => {
+            let wanted = tell::Wanted {
+                follow,
+                json,
+                lines,
+                kinds,
+            };
+            tell::events(&context, &wanted)
         }
         Command::Completion { shell } => {
             completion::print(shell, "baton", Cli::command());

@@ -2,6 +2,7 @@
 
 pub(crate) mod run;
 pub(crate) mod stage;
+pub(crate) mod tell;
 pub(crate) mod version;
 
 use anyhow::anyhow;
