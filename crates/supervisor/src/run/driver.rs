@@ -83,6 +83,8 @@ pub struct Driver {
     node: Option<Node>,
     node_since: Instant,
     generation: u64,
+    /// What the next supervisor would be left about the node that runs.
+    record: Option<LastLife>,
     last_end: Option<(Ended, Duration)>,
     asked_to_stop: Option<Instant>,
     timers: HashMap<Timer, Instant>,
@@ -131,6 +133,7 @@ impl Driver {
             node: None,
             node_since: now,
             generation: last.map_or(0, |last| last.generation),
+            record: None,
             last_end: None,
             asked_to_stop: None,
             timers: HashMap::new(),
@@ -382,6 +385,11 @@ impl Driver {
             ran_for,
         });
         self.last_end = Some((ended, ran_for));
+        if let Some(mut life) = self.record.take() {
+            life.ended = true;
+            life.plan_file_at_end = Fingerprint::of(&self.layout.plan_file()).ok();
+            self.leave_record(&life);
+        }
         self.feed(Event::Ended(ended)).await;
         self.node = None;
     }
@@ -512,6 +520,9 @@ impl Driver {
             release: release.label(),
             plan_file: self.dossier.fingerprint(),
             process: None,
+            ended: false,
+            plan_file_at_end: None,
+            too_early: None,
             generation: self.generation,
         };
         self.leave_record(&life);
@@ -549,6 +560,7 @@ impl Driver {
         }
         life.process = identity::of(node.pid());
         self.leave_record(&life);
+        self.record = Some(life);
         self.node_since = Instant::now();
         self.telling.tell(telling::Event::NodeStarted {
             pid: node.pid().unsigned_abs(),
@@ -716,7 +728,26 @@ impl Driver {
         }
     }
 
+    /// Remembers for the next supervisor that the plan is one for later.
+    fn note_too_early(&mut self, verdict: Verdict) {
+        let (Verdict::Wait(Until::Height(at)), Some(plan)) = (verdict, self.dossier.plan()) else {
+            return;
+        };
+        let early = (at + 1 < plan.height)
+            .then(|| self.dossier.fingerprint())
+            .flatten();
+        let Some(record) = self.record.as_mut() else {
+            return;
+        };
+        if early.is_some() && record.too_early != early {
+            record.too_early = early;
+            let record = record.clone();
+            self.leave_record(&record);
+        }
+    }
+
     fn tell_verdict(&mut self, verdict: Verdict) {
+        self.note_too_early(verdict);
         // The height in a wait changes with every block; the wait is told once.
         let waits_for_height = |verdict| matches!(verdict, Verdict::Wait(Until::Height(_)));
         if let Some(before) = self.told.replace(verdict)

@@ -9,6 +9,7 @@ pub mod judge;
 pub mod oneshot;
 pub mod prefetch;
 pub mod resume;
+pub mod rollback;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
