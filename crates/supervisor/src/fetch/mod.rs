@@ -2,4 +2,7 @@
 
 pub mod archive;
 mod causes;
+pub mod checksum;
 mod disk;
+pub mod info;
+pub mod source;
