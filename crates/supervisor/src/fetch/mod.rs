@@ -4,5 +4,8 @@ pub mod archive;
 mod causes;
 pub mod checksum;
 mod disk;
+mod elf;
+pub mod executable;
 pub mod info;
 pub mod source;
+pub mod start;
