@@ -1,2 +1,5 @@
 //! The `baton` executable.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    baton_cli::baton::main()
+}

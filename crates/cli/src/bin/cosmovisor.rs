@@ -1,2 +1,5 @@
-//! The `cosmovisor` executable.
-fn main() {}
+//! The `cosmovisor` executable, in the place of Cosmovisor's.
+
+fn main() -> std::process::ExitCode {
+    baton_cli::cosmovisor::main()
+}

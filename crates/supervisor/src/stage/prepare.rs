@@ -32,11 +32,9 @@ pub enum Brought {
     Fetched,
     /// It was there before, and is what the plan asks for.
     AlreadyThere,
-    /// A binary was there before that is not, or not provably, the plan's: it was kept.
-    Kept {
-        /// What tells it from the plan's.
-        why: String,
-    },
+    /// A binary was there before that is not, or not provably, the plan's: it was kept, and the
+    /// fetch has told why.
+    Kept,
 }
 
 /// Why it cannot be said where the binary is.
@@ -112,11 +110,8 @@ pub async fn prepare(
         Err(NoAddress::NotForHere(why)) => return Err(PrepareError::NoBinary(why)),
     }
     match fetch(&wanted).await.map_err(PrepareError::Fetch)? {
-        Brought::Fetched => {}
+        Brought::Fetched | Brought::Kept => {}
         Brought::AlreadyThere => info!(%path, "Upgrade binary is the one of the plan"),
-        Brought::Kept { why } => {
-            warn!(%path, %why, "Upgrade binary is not known to be the one of the plan; it is kept");
-        }
     }
     info!(%name, height, "Upgrade preparation complete");
     Ok(())
@@ -287,12 +282,10 @@ mod tests {
             ),
             (
                 World {
-                    brought: Ok(Brought::Kept {
-                        why: "another checksum".to_owned(),
-                    }),
+                    brought: Ok(Brought::Kept),
                     ..World::default()
                 },
-                "WARN Upgrade binary is not known to be the one of the plan; it is kept",
+                "INFO Upgrade binary is already in place, comparing it with the plan",
             ),
             (
                 World {

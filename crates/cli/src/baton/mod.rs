@@ -1,0 +1,108 @@
+//! The `baton` face: Cosmovisor's commands on the same home, and our own.
+
+mod args;
+mod man;
+
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use baton_supervisor::config::Env;
+use baton_supervisor::life::Exit;
+use clap::{CommandFactory, Parser};
+
+use self::args::{Cli, Command, Format, HomeFlags, part};
+use crate::commands::{self, Outcome, stage, version};
+use crate::completion;
+use crate::console::err;
+use crate::context::{Context, Face};
+use crate::ending::Ending;
+
+/// Does what the process's arguments ask for.
+pub fn main() -> ExitCode {
+    let (ours, nodes) = part(std::env::args_os().collect());
+    let mut cli = match Cli::try_parse_from(ours) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to stdout, and so may find nobody there.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    if let Command::Run { args } = &mut cli.command {
+        *args = nodes;
+    }
+    let outcome = context(cli.home).and_then(|context| act(context, cli.command));
+    end(outcome)
+}
+
+/// The circumstances, with what flags put over the environment.
+fn context(flags: HomeFlags) -> anyhow::Result<Context> {
+    let mut over = Vec::new();
+    if let Some(home) = flags.home {
+        let home = std::path::absolute(&home)
+            .map_err(|e| anyhow!("--home {}: finding its absolute path: {e}", home.display()))?;
+        over.push(("DAEMON_HOME".into(), home.into_os_string()));
+    }
+    if let Some(name) = flags.name {
+        over.push(("DAEMON_NAME".into(), name));
+    }
+    Ok(Context {
+        env: std::env::vars_os().chain(over).collect::<Env>(),
+        config_file: flags.config,
+        face: Face::Baton,
+    })
+}
+
+fn act(context: Context, command: Command) -> Outcome {
+    match command {
+        Command::Run { args } => commands::run::run(context, args),
+        Command::Init { executable } => stage::init(&context, &executable),
+        Command::AddUpgrade {
+            upgrade,
+            executable,
+            force,
+            upgrade_height,
+        } => stage::add_upgrade(&context, &upgrade, &executable, upgrade_height, force),
+        Command::AddBatchUpgrade(batch) => {
+            stage::add_batch(&context, batch.upgrade_file.as_deref(), &batch.upgrade_list)
+        }
+        Command::PrepareUpgrade => stage::prepare_upgrade(&context),
+        Command::ShowUpgradeInfo => stage::show_upgrade_info(&context),
+        Command::Config => commands::config(&context),
+        Command::Version {
+            baton_only,
+            output,
+            args,
+        } => {
+            let wanted = version::Wanted {
+                json: output == Format::Json,
+                own_only: baton_only,
+            };
+            version::version(&context, wanted, args)
+        }
+        Command::Completion { shell } => {
+            completion::print(shell, "baton", Cli::command());
+            Ok(Ending::Done)
+        }
+        Command::Man { directory } => man::write(directory.as_deref()),
+    }
+}
+
+fn end(outcome: Outcome) -> ExitCode {
+    let ending = match outcome {
+        Ok(ending) => ending,
+        Err(error) => {
+            err(&format!("error: {error}\n"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match (&ending, ending.error()) {
+        (Ending::Supervised(Exit::Node(_)), Some(how)) => {
+            err(&format!("error: the node ended: {how}\n"));
+        }
+        // Such a command has told itself what is wrong.
+        (Ending::OneShot(_), _) | (_, None) => {}
+        (_, Some(error)) => err(&format!("error: {error}\n")),
+    }
+    ending.code(Face::Baton).into()
+}

@@ -1,0 +1,121 @@
+//! How a command ended, and what that means to whoever called it.
+//!
+//! Cosmovisor knows two exit codes: 0, and 1 with an error. `baton run` passes on what the node
+//! ended with, as a shell would.
+
+use baton_supervisor::life::{CRASH_LIMIT, CRASH_WINDOW, Ended, Exit};
+
+use crate::context::Face;
+
+/// How a command ended, if not by an error of its own. (The texts of those errors name their causes
+/// themselves, so nothing is to be added when they are printed.)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It did what it was for.
+    Done,
+    /// It ran the node under supervision.
+    Supervised(Exit),
+    /// It ran one of the node's other commands.
+    OneShot(Ended),
+    /// It found something wrong, and has told.
+    Wrong,
+}
+
+impl Ending {
+    /// The error to print, if there is one.
+    pub(crate) fn error(&self) -> Option<String> {
+        match self {
+            Self::Done | Self::Wrong => None,
+            Self::OneShot(ended) => error_of(*ended),
+            Self::Supervised(exit) => match exit {
+                Exit::Node(ended) => error_of(*ended),
+                Exit::Stopped | Exit::LeftDown => None,
+                Exit::CrashLoop(ended) => Some(format!(
+                    "the node ended {CRASH_LIMIT} times within {} minutes and is not started again; the last time: {}",
+                    CRASH_WINDOW.as_secs() / 60,
+                    ended.text()
+                )),
+                Exit::UpgradeFailed { error, .. }
+                | Exit::CannotStart(error)
+                | Exit::NotRecorded(error)
+                | Exit::Stuck(error) => Some(error.clone()),
+            },
+        }
+    }
+
+    /// The exit code.
+    pub(crate) fn code(&self, face: Face) -> u8 {
+        let nodes_own = match self {
+            Self::OneShot(ended) | Self::Supervised(Exit::Node(ended) | Exit::CrashLoop(ended)) => {
+                Some(*ended)
+            }
+            _ => None,
+        };
+        match (face, nodes_own) {
+            (Face::Baton, Some(ended)) => u8::try_from(ended.shell_code()).unwrap_or(1),
+            _ => u8::from(self.error().is_some() || *self == Self::Wrong),
+        }
+    }
+}
+
+fn error_of(ended: Ended) -> Option<String> {
+    (ended != Ended::Code(0)).then(|| ended.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use baton_supervisor::upgrade::Step;
+
+    #[test]
+    fn each_end_has_its_message_and_its_codes() {
+        for (ending, error, cosmovisor, baton) in [
+            (Ending::Done, None, 0, 0),
+            (Ending::Wrong, None, 1, 1),
+            (Ending::OneShot(Ended::Code(0)), None, 0, 0),
+            (Ending::OneShot(Ended::Code(7)), Some("exit status 7"), 1, 7),
+            (
+                Ending::Supervised(Exit::Node(Ended::Signal(9))),
+                Some("signal: killed"),
+                1,
+                137,
+            ),
+            (Ending::Supervised(Exit::Node(Ended::Code(0))), None, 0, 0),
+            (Ending::Supervised(Exit::Stopped), None, 0, 0),
+            (Ending::Supervised(Exit::LeftDown), None, 0, 0),
+            (
+                Ending::Supervised(Exit::UpgradeFailed {
+                    step: Step::BackUp,
+                    error: "no room".to_owned(),
+                }),
+                Some("no room"),
+                1,
+                1,
+            ),
+            (
+                Ending::Supervised(Exit::CrashLoop(Ended::Code(3))),
+                Some(
+                    "the node ended 5 times within 10 minutes and is not started again; the last time: exit status 3",
+                ),
+                1,
+                3,
+            ),
+            (
+                Ending::Supervised(Exit::CannotStart("no such file".to_owned())),
+                Some("no such file"),
+                1,
+                1,
+            ),
+        ] {
+            assert_eq!(ending.error().as_deref(), error, "{ending:?}");
+            assert_eq!(ending.code(Face::Cosmovisor), cosmovisor, "{ending:?}");
+            assert_eq!(ending.code(Face::Baton), baton, "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn a_crash_loop_is_an_error_even_if_the_node_ended_well() {
+        let ending = Ending::Supervised(Exit::CrashLoop(Ended::Code(0)));
+        assert_eq!(ending.code(Face::Cosmovisor), 1);
+    }
+}
