@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::commands::backup::{BackupArgs, RestoreArgs, RollbackArgs};
+use crate::commands::tell::{EventsArgs, StatusArgs};
+use crate::demo;
+
 /// Keep a chain's node running across its upgrades
 ///
 /// Baton runs a node's binary, watches for upgrade plans, and switches the binary at the right
@@ -110,6 +114,23 @@ pub(crate) enum Command {
     ShowUpgradeInfo,
     /// Show every setting, its value and where it came from
     Config,
+    /// Show how things stand: the node, the plan, the last upgrade, the last error
+    ///
+    /// Exit code 1 if no supervisor runs on the home; what is shown then is from its history.
+    Status(StatusArgs),
+    /// Show what has happened, from the history of the home
+    Events(EventsArgs),
+    /// Back up the data of a stopped node, or look at the backups
+    Backup(BackupArgs),
+    /// Put a backup in the place of the data of a stopped node
+    ///
+    /// The backup is verified while it is copied, the present data is kept beside under another
+    /// name, and a validator keeps the newer of the two signing states.
+    Restore(RestoreArgs),
+    /// Take the last upgrade back: the previous release, and its data
+    Rollback(RollbackArgs),
+    /// Watch an upgrade of a practice node, with nothing but this executable
+    Demo(demo::Args),
     /// Show the versions of baton and of the node
     Version {
         /// Leave the node's version out

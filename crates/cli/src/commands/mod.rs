@@ -1,7 +1,9 @@
 //! The commands, the same for both faces.
 
+pub(crate) mod backup;
 pub(crate) mod run;
 pub(crate) mod stage;
+pub(crate) mod tell;
 pub(crate) mod version;
 
 use anyhow::anyhow;
