@@ -242,14 +242,14 @@ fn skipped_heights_are_skipped_and_the_node_goes_on() {
 #[test]
 fn a_batch_is_followed_one_by_one() {
     let home = practice(&[], "");
-    let list = format!("v2:{BATON}:30,v3:{BATON}:60");
+    let list = format!("v2:{BATON}:60,v3:{BATON}:300");
     let added = home.cosmovisor(&["add-batch-upgrade", "--upgrade-list", &list]);
     assert_eq!(added.code(), Some(0), "{}", added.err());
     // As upstream leaves it, the first plan is not in the plan file yet.
     let _ = fs::remove_file(home.plan_file());
     let mut running = home.spawn(COSMOVISOR, &["run", "start"]);
     running.wait_until("v3", |_| started(&home).len() == 3);
-    passes(&mut running, &home, 61);
+    passes(&mut running, &home, 301);
     running.stop();
     assert_eq!(started(&home), ["genesis", "v2", "v3"]);
 }

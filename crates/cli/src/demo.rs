@@ -26,14 +26,14 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// What to show.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Keep the directory afterwards
     #[arg(long)]
     keep: bool,
 }
 
 /// Runs the demo; an error if the upgrade did not go as it should.
-pub async fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let dir = tempfile::Builder::new()
         .prefix("baton-demo-")
         .tempdir()
@@ -79,6 +79,8 @@ struct Home {
     node: PathBuf,
     new_binary: PathBuf,
     log: PathBuf,
+    /// Where the node's gRPC is to listen, which the supervisor asks for the chain's plan.
+    grpc: String,
 }
 
 impl Home {
@@ -94,6 +96,7 @@ impl Home {
             node,
             new_binary,
             log: dir.join("node.log"),
+            grpc: free_address()?,
         })
     }
 
@@ -104,7 +107,7 @@ impl Home {
             .arg("init")
             .arg("--home")
             .arg(&self.path)
-            .args(["--block-time", BLOCK_TIME])
+            .args(["--block-time", BLOCK_TIME, "--grpc", &self.grpc])
             .args(["--fill-files", "60", "--fill-size", "2MiB"])
             .args(["--plan", &format!("v2:{HEIGHT}:{info}")])
             .output()
@@ -116,6 +119,12 @@ impl Home {
         );
         Ok(())
     }
+}
+
+/// An address on loopback that nobody uses.
+fn free_address() -> anyhow::Result<String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
+    Ok(listener.local_addr()?.to_string())
 }
 
 /// Serves the file on loopback; returns its address with the checksum.
@@ -160,6 +169,7 @@ impl Supervisor {
             .env("DAEMON_NAME", "mocknode")
             .env("DAEMON_ALLOW_DOWNLOAD_BINARIES", "true")
             .env("DAEMON_DOWNLOAD_MUST_HAVE_CHECKSUM", "true")
+            .env("DAEMON_GRPC_ADDRESS", &home.grpc)
             .env("COSMOVISOR_COLOR_LOGS", "false")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -325,8 +335,8 @@ fn line(event: &Event, at: Duration) -> Option<String> {
             words::bytes(*bytes),
             words::span(*took)
         ),
-        Event::UpgradeStep { step, took, .. } if step == "switch" => {
-            format!("`current` points to upgrades/v2 ({})", words::span(*took))
+        Event::UpgradeStep { step, .. } if step == "switch" => {
+            "`current` points to upgrades/v2".to_owned()
         }
         Event::UpgradeConfirmed { height, .. } => {
             format!("upgrade confirmed: the chain went on after block {height}")

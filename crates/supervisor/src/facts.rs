@@ -185,6 +185,11 @@ impl Dossier {
         }
     }
 
+    /// The file was written in the life of a node, and not by the operator.
+    pub fn is_nodes_word(&self) -> bool {
+        self.written() != Written::Earlier && self.author() != Author::Operator
+    }
+
     /// Is the plan in the file due? `None` without a plan.
     pub fn verdict(&self, now: Duration, circumstances: &Circumstances<'_>) -> Option<Verdict> {
         let plan = self.plan()?;

@@ -60,7 +60,12 @@ pub(crate) fn status(context: &Context, args: &StatusArgs) -> Outcome {
             console::out(&format!("{error}\nWhen the last one ended:\n\n"));
         }
         let text = render_text(&status, Time::now());
-        console::out(&format!("{}\n", text.trim_end()));
+        for line in text.trim_end().lines() {
+            // There is none to tell of.
+            if running.is_none() || !line.starts_with("supervisor ") {
+                console::out(&format!("{line}\n"));
+            }
+        }
     }
     Ok(match running {
         None => Ending::Done,

@@ -7,6 +7,7 @@
 pub mod driver;
 pub mod judge;
 pub mod oneshot;
+pub mod pace;
 pub mod prefetch;
 pub mod resume;
 pub mod rollback;
