@@ -3,6 +3,7 @@
 //! `support` builds homes and runs supervisors on them; every other file is one subject.
 
 mod crash;
+mod plans;
 mod processes;
 mod support;
 mod upstream;

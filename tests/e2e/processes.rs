@@ -27,7 +27,7 @@ fn the_child_s_code_is_told_by_each_face_in_its_way() {
         (COSMOVISOR, "0", 0, ""),
         (COSMOVISOR, "3", 1, "Error: exit status 3\n"),
         (BATON, "0", 0, ""),
-        (BATON, "3", 3, "Error: exit status 3\n"),
+        (BATON, "3", 3, "error: the node ended: exit status 3\n"),
     ] {
         let out = home.run(executable, &["run", arg]);
         assert_eq!(out.code(), Some(code), "{executable}");

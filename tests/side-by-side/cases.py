@@ -25,6 +25,9 @@ CASES = []
 
 def case(name, *steps, **more):
     steps = [step if isinstance(step, Step) else Step(*step) for step in steps]
+    if name.startswith("init/"):
+        # it would go into the new file
+        more["env"] = {"BATON_RPC_ADDRESS": None, **more.get("env", {})}
     CASES.append(Case(name, *steps, **more))
 
 
@@ -498,8 +501,8 @@ case("signal/term-app-dies", Step(*RUN, signals=[("plain", signal.SIGTERM)]),
 # --- run: upgrades ------------------------------------------------------------------------------
 
 
-def asking(text, *more):
-    return Step("run", "start", text, INFO, *more)
+def asking(text, *more, **options):
+    return Step("run", "start", text, INFO, *more, **options)
 
 
 TWO = node("asking", release("chain2"))
@@ -594,10 +597,10 @@ FETCH = {**SKIP, "DAEMON_ALLOW_DOWNLOAD_BINARIES": "true"}
 STRICT = {**FETCH, "DAEMON_DOWNLOAD_MUST_HAVE_CHECKSUM": "true"}
 
 
-def fetch(name, info, env=FETCH, home=(), again=0):
+def fetch(name, info, env=FETCH, home=(), again=0, limit_s=60):
     text = plan(info=info)
     more = [Step("run", "again", text, INFO)] * again
-    case("download/" + name, asking(text), *more, home=node("dying", *home),
+    case("download/" + name, asking(text, limit_s=limit_s), *more, home=node("dying", *home),
          env={"DIE_AFTER": "2", **env}, http=SERVED)
 
 
@@ -610,7 +613,7 @@ fetch("other-platform", binaries(at("/raw"), "plan9/mips"))
 fetch("wrong-checksum", binaries(at("/raw") + "?checksum=" + WRONG), again=1)
 fetch("unknown-checksum", binaries(at("/raw") + "?checksum=crc:00"))
 fetch("missing", binaries(at("/nope")), again=1)
-fetch("refused", binaries("http://{refused}/raw"))
+fetch("refused", binaries("http://{refused}/raw"), limit_s=15)
 fetch("zip-of-one-file", binaries(at("/one.zip", ONE)))
 fetch("zip-with-bin", binaries(at("/whole.zip", WHOLE)))
 fetch("tar-with-binary-at-the-top", binaries(at("/flat.tar.gz", FLAT)))
@@ -633,7 +636,8 @@ fetch("info-is-address-without-checksum", at("/blank"), env=STRICT)
 CHAIN = {**SKIP, "DAEMON_GRPC_ADDRESS": "{grpc}"}
 LISTED = '[\n  {"name": "chain2", "time": "0001-01-01T00:00:00Z", "height": 60}\n]'
 LOW = file("height", "10")
-case("batch-run/refused", RUN, home=(*node("dying"), LOW, file(INFO_FILE + ".batch", LISTED)), env={"DIE_AFTER": "2.5", **SKIP})
-case("batch-run/not-json", RUN, home=(*node("dying"), file(INFO_FILE + ".batch", "[{")), env={"DIE_AFTER": "2.5", **SKIP})
-case("batch-run/reached", RUN, home=(*TWO, file(INFO_FILE + ".batch", LISTED)), env=CHAIN,
-     grpc=lambda _: {"message": servers.latest_block(59)})
+case("batch-run/refused", RUN, home=(*node("dying"), LOW, file(INFO_FILE + ".batch", LISTED, 0o600)), env={"DIE_AFTER": "2.5", **SKIP})
+case("batch-run/not-json", RUN, home=(*node("dying"), file(INFO_FILE + ".batch", "[{", 0o600)), env={"DIE_AFTER": "2.5", **SKIP})
+# the chain reaches the height some seconds after the plan can be put in place
+case("batch-run/reached", RUN, home=(*TWO, file("height", "60"), file(INFO_FILE + ".batch", LISTED, 0o600)), env=CHAIN,
+     grpc=lambda _: {"message": lambda seconds: servers.latest_block(59 if seconds < 4 else 60)})

@@ -6,6 +6,7 @@ import socket
 import socketserver
 import struct
 import threading
+import time
 
 
 class Files:
@@ -41,11 +42,13 @@ END_STREAM, END_HEADERS, ACK = 1, 4, 1
 
 
 class Grpc:
-    """Answers every call with one message, or with one error. It speaks as little HTTP/2 as that
-    takes and does not look at what is asked."""
+    """Answers every call with one message, or with one error; the message may be a function of the
+    seconds since the start. It speaks as little HTTP/2 as that takes and does not look at what is
+    asked."""
 
     def __init__(self, message=None, status=0, reason=""):
         self.message, self.status, self.reason = message, status, reason
+        self.started = time.monotonic()
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -89,9 +92,12 @@ class Grpc:
                 # 0x88 is ":status: 200"
                 content_type = header("content-type", "application/grpc")
                 send(HEADERS, END_HEADERS, stream, b"\x88" + content_type)
-                if self.message is not None:
-                    length = struct.pack(">I", len(self.message))
-                    send(DATA, 0, stream, b"\0" + length + self.message)
+                message = self.message
+                if callable(message):
+                    message = message(time.monotonic() - self.started)
+                if message is not None:
+                    length = struct.pack(">I", len(message))
+                    send(DATA, 0, stream, b"\0" + length + message)
                 trailer = header("grpc-status", str(self.status))
                 trailer += header("grpc-message", self.reason)
                 send(HEADERS, END_HEADERS | END_STREAM, stream, trailer)

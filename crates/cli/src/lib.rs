@@ -10,4 +10,6 @@ mod completion;
 mod console;
 mod context;
 pub mod cosmovisor;
+mod demo;
 mod ending;
+mod progress;

@@ -17,6 +17,14 @@ pub struct LastLife {
     pub plan_file: Option<Fingerprint>,
     /// The node's process, once it was started.
     pub process: Option<ProcessId>,
+    /// Its end was seen.
+    pub ended: bool,
+    /// Which writing of the plan file lay there then. What was written later was not written in
+    /// its life.
+    pub plan_file_at_end: Option<Fingerprint>,
+    /// A height read in its life showed this writing of the plan file to be for later: whoever
+    /// wrote it, it was not a node that needed it.
+    pub too_early: Option<Fingerprint>,
     /// How many nodes this home has seen.
     pub generation: u64,
 }
@@ -44,7 +52,7 @@ pub struct OperatorPlan {
 pub struct Dossier {
     file: Option<PlanFile>,
     operator: Option<OperatorPlan>,
-    at_start_of_last_life: Option<Option<Fingerprint>>,
+    last_life: Option<Span>,
     at_start_of_this_life: Option<Option<Fingerprint>>,
     lowest: Option<u64>,
     latest: Option<u64>,
@@ -52,6 +60,14 @@ pub struct Dossier {
     asked: bool,
     /// Counts how often the heights were forgotten: an answer to an older question is no fact.
     question: u64,
+}
+
+/// Which writing of the plan file lay there when a life began, and when it ended if that was seen.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    began: Option<Fingerprint>,
+    ended: Option<Option<Fingerprint>>,
+    too_early: Option<Fingerprint>,
 }
 
 /// What goes beside the dossier into a verdict.
@@ -74,16 +90,21 @@ impl Dossier {
     pub fn new(last: Option<&LastLife>, running: &str) -> Self {
         Self {
             // A life under another release says nothing about this one.
-            at_start_of_last_life: last
+            last_life: last
                 .filter(|last| last.release == running)
-                .map(|last| last.plan_file),
+                .map(|last| Span {
+                    began: last.plan_file,
+                    ended: last.ended.then_some(last.plan_file_at_end),
+                    too_early: last.too_early,
+                }),
             ..Self::default()
         }
     }
 
     /// The plan file was looked at. Returns whether it is another than before.
     pub fn saw_file(&mut self, file: Option<PlanFile>, operator: Option<OperatorPlan>) -> bool {
-        let (before, written_before) = (self.file.take(), self.written());
+        let written_before = self.written();
+        let before = self.file.take();
         self.file = file;
         self.operator = operator;
         if before.as_ref().map(|file| file.fingerprint) == self.fingerprint() {
@@ -164,6 +185,11 @@ impl Dossier {
         }
     }
 
+    /// The file was written in the life of a node, and not by the operator.
+    pub fn is_nodes_word(&self) -> bool {
+        self.written() != Written::Earlier && self.author() != Author::Operator
+    }
+
     /// Is the plan in the file due? `None` without a plan.
     pub fn verdict(&self, now: Duration, circumstances: &Circumstances<'_>) -> Option<Verdict> {
         let plan = self.plan()?;
@@ -190,9 +216,15 @@ impl Dossier {
 
     fn written(&self) -> Written {
         let now = self.fingerprint();
-        match (&self.at_start_of_this_life, &self.at_start_of_last_life) {
+        match (&self.at_start_of_this_life, &self.last_life) {
             (Some(then), _) if *then != now => Written::ThisLife,
-            (None, Some(then)) if *then != now => Written::LastLife,
+            (None, Some(last))
+                if last.began != now
+                    && last.too_early != now
+                    && last.ended.is_none_or(|then| then == now) =>
+            {
+                Written::LastLife
+            }
             _ => Written::Earlier,
         }
     }
@@ -267,6 +299,9 @@ mod tests {
             release: "genesis".to_owned(),
             plan_file: None,
             process: None,
+            ended: false,
+            plan_file_at_end: None,
+            too_early: None,
             generation: 1,
         };
         let mut dossier = Dossier::new(Some(&last), "genesis");
@@ -277,6 +312,33 @@ mod tests {
         assert!(!dossier.saw_file(Some(old.clone()), None));
         assert!(dossier.saw_file(Some(written(dir.path(), V2, 0o644)), None));
         assert_eq!(dossier.written(), Written::ThisLife);
+
+        for (at_end, when) in [
+            (Some(old.fingerprint), Written::LastLife),
+            (dossier.fingerprint(), Written::Earlier),
+            (None, Written::Earlier),
+        ] {
+            let ended = LastLife {
+                ended: true,
+                plan_file_at_end: at_end,
+                ..last.clone()
+            };
+            let mut next = Dossier::new(Some(&ended), "genesis");
+            next.saw_file(Some(old.clone()), None);
+            assert_eq!(next.written(), when);
+        }
+
+        let too_early = LastLife {
+            too_early: Some(old.fingerprint),
+            ..last.clone()
+        };
+        let mut next = Dossier::new(Some(&too_early), "genesis");
+        next.saw_file(Some(old.clone()), None);
+        assert_eq!(
+            next.written(),
+            Written::Earlier,
+            "a plan for later stays one"
+        );
 
         let mut other = Dossier::new(Some(&last), "v2");
         other.saw_file(Some(old), None);

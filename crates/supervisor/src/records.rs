@@ -73,6 +73,9 @@ mod tests {
             release: "genesis".to_owned(),
             plan_file: None,
             process: None,
+            ended: true,
+            plan_file_at_end: None,
+            too_early: None,
             generation: 3,
         };
         records.save_last_life(&life).unwrap();

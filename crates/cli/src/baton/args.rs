@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::commands::backup::{BackupArgs, RestoreArgs, RollbackArgs};
+use crate::commands::tell::{EventsArgs, StatusArgs};
+use crate::demo;
+
 /// Keep a chain's node running across its upgrades
 ///
 /// Baton runs a node's binary, watches for upgrade plans, and switches the binary at the right
@@ -110,6 +114,23 @@ pub(crate) enum Command {
     ShowUpgradeInfo,
     /// Show every setting, its value and where it came from
     Config,
+    /// Show how things stand: the node, the plan, the last upgrade, the last error
+    ///
+    /// Exit code 1 if no supervisor runs on the home; what is shown then is from its history.
+    Status(StatusArgs),
+    /// Show what has happened, from the history of the home
+    Events(EventsArgs),
+    /// Back up the data of a stopped node, or look at the backups
+    Backup(BackupArgs),
+    /// Put a backup in the place of the data of a stopped node
+    ///
+    /// The backup is verified while it is copied, the present data is kept beside under another
+    /// name, and a validator keeps the newer of the two signing states.
+    Restore(RestoreArgs),
+    /// Take the last upgrade back: the previous release, and its data
+    Rollback(RollbackArgs),
+    /// Watch an upgrade of a practice node, with nothing but this executable
+    Demo(demo::Args),
     /// Show the versions of baton and of the node
     Version {
         /// Leave the node's version out
@@ -121,33 +142,6 @@ pub(crate) enum Command {
         /// More arguments for the node's `version`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
-    },
-    /// Show how things stand
-    ///
-    /// The node, its height, the upgrade to come, the last upgrade, backups, and the last error with
-    /// what to do about it. If no supervisor is running, how the last one left things, and the exit
-    /// code is 1.
-    Status {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show what has happened
-    ///
-    /// Also when no supervisor is running.
-    Events {
-        /// Go on with what happens next
-        #[arg(short, long)]
-        follow: bool,
-        /// As JSON, an object on each line
-        #[arg(long)]
-        json: bool,
-        /// Only the last so many of the past
-        #[arg(short = 'n', long, value_name = "COUNT")]
-        lines: Option<usize>,
-        /// Only events whose kind begins so, such as `upgrade`; may be repeated
-        #[arg(long = "kind", value_name = "KIND")]
-        kinds: Vec<String>,
     },
     /// Print a script that completes commands in a shell
     #[command(visible_alias = "completions")]

@@ -11,14 +11,21 @@ use baton_supervisor::life::Exit;
 use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command, Format, HomeFlags, part};
-use crate::commands::{self, Outcome, stage, tell, version};
+use crate::commands::{self, Outcome, backup, stage, tell, version};
 use crate::completion;
 use crate::console::err;
 use crate::context::{Context, Face};
-use crate::ending::Ending;
+use crate::demo;
+use crate::ending::{Ending, told};
 
 /// Does what the process's arguments ask for.
+///
+/// Called as `mocknode` it is the practice node, which is how the demo comes by its binaries.
 pub fn main() -> ExitCode {
+    let called = std::env::args_os().next().unwrap_or_default();
+    if std::path::Path::new(&called).file_name() == Some("mocknode".as_ref()) {
+        return baton_mocknode::main();
+    }
     let (ours, nodes) = part(std::env::args_os().collect());
     let mut cli = match Cli::try_parse_from(ours) {
         Ok(cli) => cli,
@@ -69,6 +76,15 @@ fn act(context: Context, command: Command) -> Outcome {
         Command::PrepareUpgrade => stage::prepare_upgrade(&context),
         Command::ShowUpgradeInfo => stage::show_upgrade_info(&context),
         Command::Config => commands::config(&context),
+        Command::Status(args) => tell::status(&context, &args),
+        Command::Events(args) => tell::events(&context, &args),
+        Command::Backup(args) => backup::backup(&context, &args),
+        Command::Restore(args) => backup::restore(&context, &args),
+        Command::Rollback(args) => backup::rollback(&context, &args),
+        Command::Demo(args) => {
+            commands::runtime()?.block_on(demo::run(&args))?;
+            Ok(Ending::Done)
+        }
         Command::Version {
             baton_only,
             output,
@@ -79,21 +95,6 @@ fn act(context: Context, command: Command) -> Outcome {
                 own_only: baton_only,
             };
             version::version(&context, wanted, args)
-        }
-        Command::Status { json } => tell::status(&context, json),
-        Command::Events {
-            follow,
-            json,
-            lines,
-            kinds,
-        } => {
-            let wanted = tell::Wanted {
-                follow,
-                json,
-                lines,
-                kinds,
-            };
-            tell::events(&context, &wanted)
         }
         Command::Completion { shell } => {
             completion::print(shell, "baton", Cli::command());
@@ -107,7 +108,7 @@ fn end(outcome: Outcome) -> ExitCode {
     let ending = match outcome {
         Ok(ending) => ending,
         Err(error) => {
-            err(&format!("error: {error}\n"));
+            err(&format!("error: {}\n", told(&error)));
             return ExitCode::FAILURE;
         }
     };

@@ -1,5 +1,6 @@
 //! The commands, the same for both faces.
 
+pub(crate) mod backup;
 pub(crate) mod run;
 pub(crate) mod stage;
 pub(crate) mod tell;

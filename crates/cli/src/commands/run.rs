@@ -14,6 +14,7 @@ use tracing::warn;
 use super::{Outcome, runtime};
 use crate::context::{Context, Face};
 use crate::ending::Ending;
+use crate::progress;
 
 /// How long threads that still wait for something have, once the supervisor has ended.
 const LEFTOVERS: Duration = Duration::from_millis(200);
@@ -48,7 +49,7 @@ async fn node(face: Face, loaded: Loaded, args: Vec<OsString>) -> Outcome {
     let options = run::Options {
         args,
         exit_code,
-        observer: None,
+        observer: progress::of_supervisor(),
     };
     Ok(Ending::Supervised(run::supervise(loaded, options).await?))
 }

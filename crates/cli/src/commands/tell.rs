@@ -27,8 +27,37 @@ const CHUNK: usize = 256 << 10;
 /// How often the history is looked at where there are no file-system events.
 const POLL: Duration = Duration::from_secs(1);
 
+/// What `status` is asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `events` is asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EventsArgs {
+    /// Go on showing events as they happen, over restarts of the supervisor too
+    #[arg(long, short)]
+    follow: bool,
+    /// As JSON, one event on a line
+    #[arg(long)]
+    json: bool,
+    /// Only events after this number
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    since: u64,
+    /// Only the last so many of those that have happened
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    last: Option<usize>,
+    /// Only events whose kind begins so, such as `upgrade`; may be repeated
+    #[arg(long = "kind", value_name = "KIND")]
+    kinds: Vec<String>,
+}
+
 /// `status`. Without a supervisor, how things stood when the last one ended, and exit code 1.
-pub(crate) fn status(context: &Context, json: bool) -> Outcome {
+pub(crate) fn status(context: &Context, args: &StatusArgs) -> Outcome {
+    let json = args.json;
     let home = context.home()?;
     let asked = runtime()?.block_on(async { Client::connect(&home).await?.status().await });
     match asked {
@@ -142,25 +171,12 @@ fn past_as_json(past: &Status) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
-/// Which events, and how.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    /// Go on with what happens next.
-    pub(crate) follow: bool,
-    /// As JSON.
-    pub(crate) json: bool,
-    /// Only the last so many of the past.
-    pub(crate) lines: Option<usize>,
-    /// Only kinds that begin so.
-    pub(crate) kinds: Vec<String>,
-}
-
 /// `events`.
-pub(crate) fn events(context: &Context, wanted: &Wanted) -> Outcome {
+pub(crate) fn events(context: &Context, args: &EventsArgs) -> Outcome {
     let baton = context.home()?.join("cosmovisor/.baton");
-    let mut reader = Reader::new(&baton, 0);
+    let mut reader = Reader::new(&baton, args.since);
     let filter = Filter {
-        kinds: wanted.kinds.clone(),
+        kinds: args.kinds.clone(),
         ..Filter::default()
     };
     let mut past = Vec::new();
@@ -172,18 +188,18 @@ pub(crate) fn events(context: &Context, wanted: &Wanted) -> Outcome {
         if records.is_empty() {
             break;
         }
-        match wanted.lines {
-            None => is_read_by_someone = print(&records, wanted.json),
-            Some(lines) => {
+        match args.last {
+            None => is_read_by_someone = print(&records, args.json),
+            Some(last) => {
                 past.extend(records);
-                past.drain(..past.len().saturating_sub(lines));
+                past.drain(..past.len().saturating_sub(last));
             }
         }
     }
-    if !is_read_by_someone || !print(&past, wanted.json) || !wanted.follow {
+    if !is_read_by_someone || !print(&past, args.json) || !args.follow {
         return Ok(Ending::Done);
     }
-    runtime()?.block_on(follow(&baton, reader, &filter, wanted.json))
+    runtime()?.block_on(follow(&baton, reader, &filter, args.json))
 }
 
 /// Prints what is added to the history, for as long as somebody reads it. The supervisor may end
@@ -332,9 +348,12 @@ mod tests {
         let own = std::process::id().cast_signed();
         let life = baton_supervisor::facts::LastLife {
             release: "genesis".to_owned(),
-            plan_file: None,
             process: identity::of(own),
             generation: 3,
+            plan_file: None,
+            ended: false,
+            plan_file_at_end: None,
+            too_early: None,
         };
         let records = Records::new(&home.path().join("cosmovisor/.baton"));
         records.save_last_life(&life).unwrap();

@@ -31,7 +31,7 @@ pub(super) fn describe(loaded: &Loaded) -> String {
 pub(super) fn changed(loaded: &Loaded) -> BTreeMap<String, String> {
     Key::COSMOVISOR
         .into_iter()
-        .chain(Key::OWN)
+        .chain(Key::BATON)
         .filter(|key| loaded.source(*key) != Source::Default)
         .map(|key| {
             let text = match key {

@@ -15,6 +15,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{error, info, warn};
 
+use super::pace::{ASK, ASK_IDLE, ASK_NEAR, Pace};
 use super::{judge, prefetch, resume, settings};
 use crate::batch_file::{BatchFile, Turned};
 use crate::binary;
@@ -38,13 +39,6 @@ use crate::upgrade::steps::{self, Done, Steps};
 use crate::upgrade::{Journal, Step};
 use crate::watch;
 
-/// How often the chain's height is asked for while something depends on it.
-const ASK: Duration = Duration::from_secs(5);
-/// The same just below a plan's height, where the chain is a moment away from halting: with
-/// optimistic execution the plan file is written before its block is decided.
-const ASK_NEAR: Duration = Duration::from_millis(500);
-/// The same while nothing depends on it, for `status` and the metrics.
-const ASK_IDLE: Duration = Duration::from_secs(30);
 /// How long a plan file may stay unreadable before that is told.
 const TROUBLE: Duration = Duration::from_secs(3);
 /// How long a broken-off step has to clean up.
@@ -83,6 +77,8 @@ pub struct Driver {
     node: Option<Node>,
     node_since: Instant,
     generation: u64,
+    /// What the next supervisor would be left about the node that runs.
+    record: Option<LastLife>,
     last_end: Option<(Ended, Duration)>,
     asked_to_stop: Option<Instant>,
     timers: HashMap<Timer, Instant>,
@@ -92,8 +88,12 @@ pub struct Driver {
     heights: Option<Box<Heights>>,
     /// What came of asking in this life: nothing yet, no answer, a height.
     chain: Option<Option<u64>>,
+    pace: Pace,
     next_ask: Instant,
     told: Option<Verdict>,
+    /// That there is this plan was told, or need not be.
+    plan_told: bool,
+    upgrade_began: Option<Instant>,
     trouble: Option<(Fingerprint, Instant, bool)>,
     unreadable_told: bool,
     exit: Option<Exit>,
@@ -131,6 +131,7 @@ impl Driver {
             node: None,
             node_since: now,
             generation: last.map_or(0, |last| last.generation),
+            record: None,
             last_end: None,
             asked_to_stop: None,
             timers: HashMap::new(),
@@ -144,8 +145,11 @@ impl Driver {
                 node_args: resume::strings(&args),
             }))),
             chain: None,
+            pace: Pace::default(),
             next_ask: now,
             told: None,
+            plan_told: true,
+            upgrade_began: None,
             trouble: None,
             unreadable_told: false,
             exit: None,
@@ -382,6 +386,11 @@ impl Driver {
             ran_for,
         });
         self.last_end = Some((ended, ran_for));
+        if let Some(mut life) = self.record.take() {
+            life.ended = true;
+            life.plan_file_at_end = Fingerprint::of(&self.layout.plan_file()).ok();
+            self.leave_record(&life);
+        }
         self.feed(Event::Ended(ended)).await;
         self.node = None;
     }
@@ -422,11 +431,13 @@ impl Driver {
                 if let (false, Some(stage)) = (done.changed, step.leads_to()) {
                     crash_after(stage);
                 }
-                self.telling.tell(telling::Event::UpgradeStep {
-                    name,
-                    step: step.name().to_owned(),
-                    took,
-                });
+                if done.changed {
+                    self.telling.tell(telling::Event::UpgradeStep {
+                        name,
+                        step: step.name().to_owned(),
+                        took,
+                    });
+                }
             }
             Err(text) => {
                 if self.cancel.load(Ordering::Relaxed) {
@@ -454,10 +465,17 @@ impl Driver {
     fn begin_step(&mut self, step: Step, events: &mut VecDeque<Event>) {
         if step == Step::Stop {
             // The node is gone: the machine of its life saw to that.
+            let took = self.asked_to_stop.map(|at| at.elapsed());
+            if let Some(took) = took {
+                self.telling.tell(telling::Event::UpgradeStep {
+                    name: self.upgrade_name(),
+                    step: step.name().to_owned(),
+                    took,
+                });
+            }
+            let took_ms = took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(0));
             events.push_back(Event::StepDone {
-                took_ms: self
-                    .asked_to_stop
-                    .map_or(0, |at| u64::try_from(at.elapsed().as_millis()).unwrap_or(0)),
+                took_ms,
                 changed: true,
             });
             return;
@@ -481,6 +499,7 @@ impl Driver {
     fn open_journal(&mut self, plan: Plan) -> Result<Journal, String> {
         let from = std::fs::read_link(self.layout.current())
             .map_err(|e| format!("reading {}: {e}", self.layout.current().display()))?;
+        self.upgrade_began = Some(Instant::now());
         self.telling.tell(telling::Event::UpgradeStarted {
             name: plan.name.clone(),
             height: plan.height,
@@ -505,6 +524,7 @@ impl Driver {
         self.look_at_plan();
         self.dossier.begin_life();
         self.chain = None;
+        self.pace = Pace::default();
         self.next_ask = Instant::now();
         self.told = None;
         self.generation += 1;
@@ -512,6 +532,9 @@ impl Driver {
             release: release.label(),
             plan_file: self.dossier.fingerprint(),
             process: None,
+            ended: false,
+            plan_file_at_end: None,
+            too_early: None,
             generation: self.generation,
         };
         self.leave_record(&life);
@@ -549,6 +572,7 @@ impl Driver {
         }
         life.process = identity::of(node.pid());
         self.leave_record(&life);
+        self.record = Some(life);
         self.node_since = Instant::now();
         self.telling.tell(telling::Event::NodeStarted {
             pid: node.pid().unsigned_abs(),
@@ -613,16 +637,8 @@ impl Driver {
             }
         }
         self.told = None;
+        self.plan_told = false;
         self.next_ask = Instant::now();
-        if let Some(plan) = self.dossier.plan() {
-            self.telling.tell(telling::Event::PlanSeen {
-                name: plan.name.clone(),
-                height: plan.height,
-                info: plan.info.clone(),
-                provenance: self.dossier.author(),
-            });
-            fail_point!("supervisor::plan-seen", |_| crash());
-        }
     }
 
     /// A file that stays no plan is told once, and never stops the node.
@@ -716,7 +732,26 @@ impl Driver {
         }
     }
 
+    /// Remembers for the next supervisor that the plan is one for later.
+    fn note_too_early(&mut self, verdict: Verdict) {
+        let (Verdict::Wait(Until::Height(at)), Some(plan)) = (verdict, self.dossier.plan()) else {
+            return;
+        };
+        let early = (at + 1 < plan.height)
+            .then(|| self.dossier.fingerprint())
+            .flatten();
+        let Some(record) = self.record.as_mut() else {
+            return;
+        };
+        if early.is_some() && record.too_early != early {
+            record.too_early = early;
+            let record = record.clone();
+            self.leave_record(&record);
+        }
+    }
+
     fn tell_verdict(&mut self, verdict: Verdict) {
+        self.note_too_early(verdict);
         // The height in a wait changes with every block; the wait is told once.
         let waits_for_height = |verdict| matches!(verdict, Verdict::Wait(Until::Height(_)));
         if let Some(before) = self.told.replace(verdict)
@@ -728,6 +763,19 @@ impl Driver {
             return;
         };
         let (name, height) = (plan.name.clone(), plan.height);
+        if verdict == Verdict::Never(Refusal::IsRunning) {
+            // It lies there for ever after its upgrade; there is nothing to tell.
+            return;
+        }
+        if !std::mem::replace(&mut self.plan_told, true) {
+            self.telling.tell(telling::Event::PlanSeen {
+                name: name.clone(),
+                height,
+                info: plan.info.clone(),
+                provenance: self.dossier.author(),
+            });
+            fail_point!("supervisor::plan-seen", |_| crash());
+        }
         match verdict {
             Verdict::Switch(because) => {
                 info!(name, height, because = because.text(), "the plan is due");
@@ -760,14 +808,7 @@ impl Driver {
         if !self.life.is_running() || Instant::now() < self.next_ask {
             return;
         }
-        let waits = matches!(self.told, Some(Verdict::Wait(_)));
-        let unconfirmed = self.life.upgrade().is_some();
-        let batch = !self.batch.is_empty() && self.chain.is_none();
-        let (pause, network_only) = match self.told {
-            Some(Verdict::Wait(Until::Height(at))) if self.is_next(at) => (ASK_NEAR, true),
-            _ if waits || unconfirmed || batch => (ASK, false),
-            _ => (ASK_IDLE, true),
-        };
+        let (pause, network_only) = self.next_pause();
         let Some(mut heights) = self.heights.take() else {
             return;
         };
@@ -794,11 +835,33 @@ impl Driver {
         });
     }
 
-    /// The plan's height comes right after this one.
-    fn is_next(&self, height: u64) -> bool {
-        self.dossier
-            .plan()
-            .is_some_and(|plan| height + 1 == plan.height)
+    /// How long to wait after the next question for the height, and whether that may start the
+    /// node's `status` command if the network gives no answer.
+    fn next_pause(&self) -> (Duration, bool) {
+        let batch = !self.batch.is_empty() && self.chain.is_none();
+        // A node takes a while until its RPC is up.
+        let soon = self.node_since.elapsed() < Duration::from_secs(60);
+        match (self.told, self.life.upgrade()) {
+            (Some(Verdict::Wait(Until::Height(_))), _) => {
+                let target = self.dossier.plan().map_or(0, |plan| plan.height);
+                let pause = self.pace.pause(target);
+                (pause, pause < ASK)
+            }
+            // The node's own word waits for nothing but this answer, so every way is tried.
+            (Some(Verdict::Wait(Until::AnyHeight)), _) if self.dossier.is_nodes_word() => {
+                (ASK, false)
+            }
+            (Some(Verdict::Wait(Until::AnyHeight)), _) if soon => (ASK_NEAR * 4, true),
+            (Some(Verdict::Wait(Until::AnyHeight)), _) => (ASK, false),
+            (_, Some(machine)) => {
+                let target = machine.journal.plan.height;
+                let halted = self.chain.flatten().is_none_or(|at| at <= target);
+                let pause = if soon && halted { ASK_NEAR * 2 } else { ASK };
+                (pause, true)
+            }
+            _ if batch => (ASK, false),
+            _ => (ASK_IDLE, true),
+        }
     }
 
     async fn height_answered(&mut self, question: u64, result: Result<Reading, Unknown>) {
@@ -811,6 +874,9 @@ impl Driver {
             Err(_) => None,
         };
         self.chain = Some(height);
+        if let Some(height) = height {
+            self.pace.saw(height, self.begun.elapsed());
+        }
         self.dossier
             .saw_height(question, height, self.begun.elapsed());
         if let Some(height) = height {
@@ -858,7 +924,12 @@ impl Driver {
     }
 
     fn confirmed(&mut self, journal: &Journal) {
-        let total = self.now().wall_s.saturating_sub(journal.begun_s);
+        // Over a restart of the supervisor only whole seconds are known.
+        let since_begun = self.now().wall_s.saturating_sub(journal.begun_s);
+        let total = self.upgrade_began.take().map_or_else(
+            || Duration::from_secs(u64::try_from(since_begun).unwrap_or(0)),
+            |began| began.elapsed(),
+        );
         info!(
             name = journal.plan.name,
             height = journal.plan.height,
@@ -868,7 +939,7 @@ impl Driver {
             name: journal.plan.name.clone(),
             height: journal.plan.height,
             pause: Duration::from_millis(journal.pause_ms.unwrap_or(0)),
-            total: Duration::from_secs(u64::try_from(total).unwrap_or(0)),
+            total,
         });
         let steps = self.steps.clone();
         self.tasks.spawn(async move {
@@ -931,6 +1002,7 @@ fn refusal_text(refusal: Refusal, name: &str) -> (String, String) {
 }
 
 /// Dies as a power cut would, for the crash tests.
+#[cfg(feature = "failpoints")]
 fn crash() {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
 }

@@ -7,8 +7,10 @@
 pub mod driver;
 pub mod judge;
 pub mod oneshot;
+pub mod pace;
 pub mod prefetch;
 pub mod resume;
+pub mod rollback;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

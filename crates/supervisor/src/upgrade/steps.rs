@@ -466,6 +466,9 @@ impl Steps {
             }
         };
         let fetched = fetch::release(&request, Arc::new(observer)).await?;
+        for warning in &fetched.warnings {
+            warn!("{warning}");
+        }
         let record = fetched.record.as_ref();
         self.telling.tell(Event::PrefetchFinished {
             name: plan.name.clone(),
