@@ -47,7 +47,7 @@ const CRASHED: Child = Child::Dead {
 };
 const OLD_CRASH: Child = Child::Dead {
     cleanly: false,
-    ran_for: Duration::from_secs(86_400),
+    ran_for: Duration::from_hours(24),
 };
 const ENDED_WELL: Child = Child::Dead {
     cleanly: true,

@@ -61,6 +61,23 @@ enum Finished {
     Other,
 }
 
+/// What came of asking where the chain is, in this life of the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chain {
+    Unasked,
+    Unknown,
+    At(u64),
+}
+
+impl Chain {
+    fn height(self) -> Option<u64> {
+        match self {
+            Self::At(height) => Some(height),
+            Self::Unasked | Self::Unknown => None,
+        }
+    }
+}
+
 /// The driver of one supervisor.
 pub struct Driver {
     config: Arc<Config>,
@@ -86,8 +103,7 @@ pub struct Driver {
     step_task: Option<AbortHandle>,
     cancel: Arc<AtomicBool>,
     heights: Option<Box<Heights>>,
-    /// What came of asking in this life: nothing yet, no answer, a height.
-    chain: Option<Option<u64>>,
+    chain: Chain,
     pace: Pace,
     next_ask: Instant,
     told: Option<Verdict>,
@@ -144,7 +160,7 @@ impl Driver {
                 grpc_address: config.grpc_address.clone(),
                 node_args: resume::strings(&args),
             }))),
-            chain: None,
+            chain: Chain::Unasked,
             pace: Pace::default(),
             next_ask: now,
             told: None,
@@ -523,7 +539,7 @@ impl Driver {
         }
         self.look_at_plan();
         self.dossier.begin_life();
-        self.chain = None;
+        self.chain = Chain::Unasked;
         self.pace = Pace::default();
         self.next_ask = Instant::now();
         self.told = None;
@@ -838,9 +854,9 @@ impl Driver {
     /// How long to wait after the next question for the height, and whether that may start the
     /// node's `status` command if the network gives no answer.
     fn next_pause(&self) -> (Duration, bool) {
-        let batch = !self.batch.is_empty() && self.chain.is_none();
+        let batch = !self.batch.is_empty() && self.chain == Chain::Unasked;
         // A node takes a while until its RPC is up.
-        let soon = self.node_since.elapsed() < Duration::from_secs(60);
+        let soon = self.node_since.elapsed() < Duration::from_mins(1);
         match (self.told, self.life.upgrade()) {
             (Some(Verdict::Wait(Until::Height(_))), _) => {
                 let target = self.dossier.plan().map_or(0, |plan| plan.height);
@@ -855,7 +871,7 @@ impl Driver {
             (Some(Verdict::Wait(Until::AnyHeight)), _) => (ASK, false),
             (_, Some(machine)) => {
                 let target = machine.journal.plan.height;
-                let halted = self.chain.flatten().is_none_or(|at| at <= target);
+                let halted = self.chain.height().is_none_or(|at| at <= target);
                 let pause = if soon && halted { ASK_NEAR * 2 } else { ASK };
                 (pause, true)
             }
@@ -873,7 +889,7 @@ impl Driver {
             }
             Err(_) => None,
         };
-        self.chain = Some(height);
+        self.chain = height.map_or(Chain::Unknown, Chain::At);
         if let Some(height) = height {
             self.pace.saw(height, self.begun.elapsed());
         }
@@ -889,7 +905,10 @@ impl Driver {
         if !self.life.is_running() || self.life.upgrade().is_some() {
             return;
         }
-        let Some(height) = self.chain else { return };
+        if self.chain == Chain::Unasked {
+            return;
+        }
+        let height = self.chain.height();
         let pending = matches!(self.told, Some(Verdict::Wait(_) | Verdict::Switch(_)));
         match self.batch.turn(
             &self.layout,

@@ -18,7 +18,7 @@ use crate::node::{group, spawn};
 use crate::plan::Plan;
 
 /// The longest that either program may run. Operators back up whole disks in theirs.
-pub const LIMIT: Duration = Duration::from_secs(6 * 3600);
+pub const LIMIT: Duration = Duration::from_hours(6);
 
 /// Why a program did not do its part.
 #[derive(Debug, thiserror::Error)]
@@ -167,10 +167,10 @@ async fn run(
         async move { tokio::join!(log_lines(&name, out), log_lines(&name, err)) }
     });
     let ended = tokio::time::timeout(LIMIT, child.wait()).await;
-    if helpers == Helpers::End || ended.is_err() {
-        if let Err(text) = group::clear(group, Duration::ZERO).await {
-            error!(error = %text, "the program left processes behind");
-        }
+    if (helpers == Helpers::End || ended.is_err())
+        && let Err(text) = group::clear(group, Duration::ZERO).await
+    {
+        error!(error = %text, "the program left processes behind");
     }
     let _ = tokio::time::timeout(Duration::from_secs(1), reading).await;
     match ended {

@@ -81,7 +81,7 @@ pub enum StepError {
         /// The backup.
         backup: PathBuf,
         /// What went wrong.
-        source: RestoreError,
+        source: Box<RestoreError>,
     },
     /// The thread that did it is gone.
     #[error("the step ended unexpectedly: {0}")]
@@ -332,7 +332,7 @@ impl Steps {
                 .await?
                 .map_err(|source| StepError::Restore {
                     backup: path,
-                    source,
+                    source: Box::new(source),
                 })?;
         warn!(
             backup = %restoration.backup.display(),
