@@ -126,7 +126,7 @@ def skeleton(usage):
     flags with their columns. Explanations and examples are left out."""
     kept, section = [], ""
     for line in usage:
-        if re.match(r"\S", line):
+        if re.match(r"[A-Z][A-Za-z ]*:$", line):
             section = line
         named = re.match(r"  +[-a-z][^ ]*(, --\S+)?( (string|strings|int))?  *(?=\S)", line)
         if section == "Examples:" and line != section:
@@ -269,6 +269,8 @@ REFUSED = [*NOT_SWITCHED, no_entries("^cosmovisor/upgrades/")]
 # Each row: the cases, the reason, the changes. The rows apply in this order, each to what the ones
 # before it have made of upstream's answer.
 TABLE = [
+    # told in other words
+    (["*"], "help explains in words of our own; headings, commands, flags and columns are the same", [own_words]),
     # told on top of what Cosmovisor tells
     (["config/*"], "config also shows our own settings, and where each value came from", [more_sections]),
     ([*RUNS, "log/[!d]*"], "the log also tells heights, decisions and how the node ended", [telling_more()]),
@@ -283,7 +285,6 @@ TABLE = [
         more_lines("INF fetching the release .*url=", "INF release fetched .*binary="),
     ]),
     # the command line
-    (["*"], "help explains in words of our own; headings, commands, flags and columns are the same", [own_words]),
     (["cli/unknown-command-start"], "start without run works as it did before 1.2, with a warning", [
         accept("stderr", has=["deprecated"]),
     ]),
