@@ -49,6 +49,12 @@ pub enum LinkError {
         /// Where it points.
         target: PathBuf,
     },
+    /// There is no release to begin with.
+    #[error(
+        "lstat {}: no such file or directory (put the node's first binary in place with `init`)",
+        .0.display()
+    )]
+    NoGenesis(PathBuf),
     /// The upgrade's name cannot name a directory.
     #[error("upgrade name {0:?} cannot be used as a directory name")]
     BadName(String),
@@ -177,7 +183,12 @@ impl Layout {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 std::os::unix::fs::symlink("genesis", &link)
                     .map_err(io("symlink genesis", &link))?;
-                return Ok(Release::Genesis);
+                let genesis = self.dir(&Release::Genesis);
+                return if genesis.is_dir() {
+                    Ok(Release::Genesis)
+                } else {
+                    Err(LinkError::NoGenesis(genesis))
+                };
             }
             Err(e) => return Err(io("lstat", &link)(e)),
         };
@@ -193,6 +204,9 @@ impl Layout {
         }
         match fs::canonicalize(&link) {
             Ok(real) => Ok(self.named_by(&real).unwrap_or(Release::Elsewhere(real))),
+            Err(_) if self.named_by(&target) == Some(Release::Genesis) => {
+                Err(LinkError::NoGenesis(self.dir(&Release::Genesis)))
+            }
             Err(_) => Err(LinkError::Dangling { link, target }),
         }
     }

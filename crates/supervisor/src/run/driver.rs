@@ -291,7 +291,7 @@ impl Driver {
             Action::Send(signal) => {
                 if let Some(node) = &self.node {
                     if signal == Signal::Kill {
-                        warn!("DAEMON_SHUTDOWN_GRACE exceeded, killing app");
+                        info!("DAEMON_SHUTDOWN_GRACE exceeded, killing app");
                         self.telling.tell(telling::Event::NodeKilled {
                             pid: node.pid().unsigned_abs(),
                             grace: settings(&self.config).grace,
@@ -395,6 +395,9 @@ impl Driver {
             Ended::Signal(signal) => (None, Some(signal)),
         };
         info!(how = ended.text(), "the node ended");
+        if self.asked_to_stop.is_some() && ended != Ended::Signal(spawn::number(Signal::Kill)) {
+            info!("app exited normally");
+        }
         self.telling.tell(telling::Event::NodeExited {
             pid: self.last_leader().unsigned_abs(),
             code,
@@ -556,10 +559,11 @@ impl Driver {
         self.leave_record(&life);
         let real = spawn::real_path(&bin);
         let shown = logging::list(resume::strings(&self.args));
-        if self
-            .life
-            .upgrade()
-            .is_some_and(|machine| machine.step_under_way() == Some(Step::Start))
+        if self.config.restart_after_upgrade
+            && self
+                .life
+                .upgrade()
+                .is_some_and(|machine| machine.step_under_way() == Some(Step::Start))
         {
             info!(
                 app = self.layout.daemon_name(),
@@ -574,11 +578,8 @@ impl Driver {
         let node = match spawn::start(&bin, &self.args, &self.layout.root()).await {
             Ok(node) => node,
             Err(e) => {
-                return Event::SpawnFailed(format!(
-                    "launching process {} failed: {e}{}",
-                    bin.display(),
-                    hint(&bin)
-                ));
+                let text = spawn::refused(&real, &resume::strings(&self.args), &e);
+                return Event::SpawnFailed(format!("{text}{}", hint(&bin)));
             }
         };
         if let Some(asked) = self.asked_to_stop.take()
@@ -735,10 +736,16 @@ impl Driver {
         };
         self.tell_verdict(verdict);
         if let (Verdict::Switch(_), Some(plan)) = (verdict, self.dossier.plan().cloned()) {
-            info!("daemon shutting down in an attempt to restart");
             self.asked_to_stop = Some(Instant::now());
             let pid = self.last_leader();
+            let alive = identity::stat(pid).is_some_and(|stat| stat.state != 'Z');
+            if alive {
+                info!("daemon shutting down in an attempt to restart");
+            }
             self.feed(Event::Due(plan.clone())).await;
+            if alive && !settings(&self.config).grace.is_zero() {
+                info!("sent interrupt to app, waiting for exit");
+            }
             if pid != 0 {
                 self.telling.tell(telling::Event::NodeStopping {
                     pid: pid.unsigned_abs(),
