@@ -224,11 +224,7 @@ async fn run(
     }
 }
 
-async fn log_lines(
-    program: &str,
-    stream: Option<impl AsyncRead + Unpin>,
-    keep: impl Fn(&[u8]),
-) {
+async fn log_lines(program: &str, stream: Option<impl AsyncRead + Unpin>, keep: impl Fn(&[u8])) {
     const MAX_LINE: usize = 4096;
     let Some(stream) = stream else { return };
     let mut lines = BufReader::new(stream).split(b'\n');

@@ -115,7 +115,8 @@ impl Done {
 fn now() -> String {
     let now = jiff::Zoned::now();
     let zone = if now.offset().is_zero() { "Z" } else { "%:z" };
-    now.strftime(&format!("%Y-%m-%dT%H:%M:%S{zone}")).to_string()
+    now.strftime(&format!("%Y-%m-%dT%H:%M:%S{zone}"))
+        .to_string()
 }
 
 /// What an operator can do about a failed step.
