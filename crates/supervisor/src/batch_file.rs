@@ -65,7 +65,7 @@ impl BatchFile {
         self.list = match fs::read(&self.path).map(|text| batch::parse(&text)) {
             Ok(Ok(list)) => list,
             Ok(Err(PlanError::Incomplete(why))) => {
-                self.incomplete = Some((Instant::now(), why.to_string()));
+                self.incomplete = Some((Instant::now(), why));
                 Vec::new()
             }
             Ok(Err(e)) => {
@@ -149,6 +149,25 @@ mod tests {
             height,
             info: String::new(),
         }
+    }
+
+    #[test]
+    fn a_list_that_stays_incomplete_is_told_once_and_can_still_be_completed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("upgrade-info.json.batch");
+        let mut file = BatchFile::new(&path);
+        fs::write(&path, "[{").unwrap();
+        file.read();
+        assert!(file.incomplete.is_some(), "it may still be written");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while file.incomplete.is_some() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+            file.read();
+        }
+        assert!(file.incomplete.is_none(), "told, and not again");
+        fs::write(&path, batch::to_json(&[plan("a", 5)])).unwrap();
+        file.read();
+        assert!(!file.is_empty());
     }
 
     #[test]

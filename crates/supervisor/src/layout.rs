@@ -403,6 +403,18 @@ mod tests {
     }
 
     #[test]
+    fn a_home_without_a_first_binary_says_so_at_every_start() {
+        let (_dir, layout) = home();
+        fs::remove_dir_all(layout.root().join("genesis")).unwrap();
+        for _ in 0..2 {
+            let error = layout.running().unwrap_err();
+            assert!(matches!(error, LinkError::NoGenesis(_)), "{error}");
+        }
+        fs::create_dir(layout.root().join("genesis")).unwrap();
+        assert_eq!(layout.running().unwrap(), Release::Genesis);
+    }
+
+    #[test]
     fn switching_is_relative_and_survives_a_leftover() {
         let (_dir, layout) = home();
         std::os::unix::fs::symlink("anything", layout.root().join(".current.new")).unwrap();

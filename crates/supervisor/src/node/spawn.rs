@@ -127,3 +127,24 @@ pub fn refused(bin: &Path, args: &[String], error: &io::Error) -> String {
         args.join(" ")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_to_a_release_are_followed_and_a_linked_binary_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("genesis/bin")).unwrap();
+        symlink("genesis", root.join("current")).unwrap();
+        symlink("/bin/sh", root.join("genesis/bin/noded")).unwrap();
+        assert_eq!(
+            real_path(&root.join("current/bin/noded")),
+            root.join("genesis/bin/noded")
+        );
+        let nowhere = root.join("gone/bin/noded");
+        assert_eq!(real_path(&nowhere), nowhere);
+    }
+}
