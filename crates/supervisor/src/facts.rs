@@ -83,6 +83,8 @@ pub struct Circumstances<'a> {
     pub child: Child,
     /// See [`Facts::chain_went_on`].
     pub chain_went_on: bool,
+    /// See [`Facts::signed`].
+    pub signed: Option<u64>,
     /// See [`Facts::skipped`].
     pub skipped: bool,
     /// See [`Facts::rolled_back`].
@@ -213,6 +215,7 @@ impl Dossier {
             },
             child,
             chain_went_on: circumstances.chain_went_on,
+            signed: circumstances.signed,
             skipped: circumstances.skipped,
             rolled_back: circumstances.rolled_back,
         }))
@@ -265,6 +268,7 @@ mod tests {
             running: GENESIS,
             child,
             chain_went_on: false,
+            signed: None,
             skipped: false,
             rolled_back: false,
         }

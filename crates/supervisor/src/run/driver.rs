@@ -36,7 +36,7 @@ use crate::skip;
 use crate::telling::event::MissedPlan;
 use crate::telling::{self, Telling};
 use crate::upgrade::steps::{self, Done, Steps};
-use crate::upgrade::{Journal, Step};
+use crate::upgrade::{Journal, Stage, Step};
 use crate::watch;
 
 /// How long a plan file may stay unreadable before that is told.
@@ -105,6 +105,8 @@ pub struct Driver {
     heights: Option<Box<Heights>>,
     chain: Chain,
     pace: Pace,
+    /// When every way to learn the height was last tried, if ever in this life.
+    last_full: Option<Instant>,
     next_ask: Instant,
     told: Option<Verdict>,
     /// That there is this plan was told, or need not be.
@@ -162,6 +164,7 @@ impl Driver {
             }))),
             chain: Chain::Unasked,
             pace: Pace::default(),
+            last_full: None,
             next_ask: now,
             told: None,
             plan_told: true,
@@ -544,6 +547,7 @@ impl Driver {
         self.dossier.begin_life();
         self.chain = Chain::Unasked;
         self.pace = Pace::default();
+        self.last_full = None;
         self.next_ask = Instant::now();
         self.told = None;
         self.generation += 1;
@@ -563,7 +567,7 @@ impl Driver {
             && self
                 .life
                 .upgrade()
-                .is_some_and(|machine| machine.step_under_way() == Some(Step::Start))
+                .is_some_and(|machine| machine.journal.stage == Stage::Prepared)
         {
             info!(
                 app = self.layout.daemon_name(),
@@ -697,6 +701,7 @@ impl Driver {
                 .dossier
                 .written_at_ns()
                 .is_some_and(|at| judge::chain_went_on(self.layout.data(), at)),
+            signed: judge::signed_height(self.layout.data()),
             skipped: self.skips.contains(&plan.height),
             rolled_back: judge::rolled_back(&self.layout, plan),
         };
@@ -831,7 +836,13 @@ impl Driver {
         if !self.life.is_running() || Instant::now() < self.next_ask {
             return;
         }
-        let (pause, network_only) = self.next_pause();
+        let (pause, matters) = self.next_pause();
+        // The last resort starts a process of the node each time.
+        let lately = self.last_full.is_some_and(|at| at.elapsed() < ASK);
+        let network_only = !matters || lately && !self.dossier.is_nodes_word();
+        if !network_only {
+            self.last_full = Some(Instant::now());
+        }
         let Some(mut heights) = self.heights.take() else {
             return;
         };
@@ -858,8 +869,8 @@ impl Driver {
         });
     }
 
-    /// How long to wait after the next question for the height, and whether that may start the
-    /// node's `status` command if the network gives no answer.
+    /// How long to wait after the next question for the height, and whether anything depends on
+    /// the answer.
     fn next_pause(&self) -> (Duration, bool) {
         let batch = !self.batch.is_empty() && self.chain == Chain::Unasked;
         // A node takes a while until its RPC is up.
@@ -867,23 +878,18 @@ impl Driver {
         match (self.told, self.life.upgrade()) {
             (Some(Verdict::Wait(Until::Height(_))), _) => {
                 let target = self.dossier.plan().map_or(0, |plan| plan.height);
-                let pause = self.pace.pause(target);
-                (pause, pause < ASK)
-            }
-            // The node's own word waits for nothing but this answer, so every way is tried.
-            (Some(Verdict::Wait(Until::AnyHeight)), _) if self.dossier.is_nodes_word() => {
-                (ASK, false)
+                (self.pace.pause(target), true)
             }
             (Some(Verdict::Wait(Until::AnyHeight)), _) if soon => (ASK_NEAR * 4, true),
-            (Some(Verdict::Wait(Until::AnyHeight)), _) => (ASK, false),
+            (Some(Verdict::Wait(Until::AnyHeight)), _) => (ASK, true),
             (_, Some(machine)) => {
                 let target = machine.journal.plan.height;
                 let halted = self.chain.height().is_none_or(|at| at <= target);
                 let pause = if soon && halted { ASK_NEAR * 2 } else { ASK };
                 (pause, true)
             }
-            _ if batch => (ASK, false),
-            _ => (ASK_IDLE, true),
+            _ if batch => (ASK, true),
+            _ => (ASK_IDLE, false),
         }
     }
 
