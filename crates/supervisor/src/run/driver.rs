@@ -106,6 +106,8 @@ pub struct Driver {
     chain: Chain,
     pace: Pace,
     next_ask: Instant,
+    /// When the node's `status` command may be started again.
+    next_command: Instant,
     told: Option<Verdict>,
     /// That there is this plan was told, or need not be.
     plan_told: bool,
@@ -163,6 +165,7 @@ impl Driver {
             chain: Chain::Unasked,
             pace: Pace::default(),
             next_ask: now,
+            next_command: now,
             told: None,
             plan_told: true,
             upgrade_began: None,
@@ -545,6 +548,7 @@ impl Driver {
         self.chain = Chain::Unasked;
         self.pace = Pace::default();
         self.next_ask = Instant::now();
+        self.next_command = self.next_ask;
         self.told = None;
         self.generation += 1;
         let mut life = LastLife {
@@ -836,6 +840,9 @@ impl Driver {
             return;
         };
         self.next_ask = Instant::now() + pause;
+        if !network_only {
+            self.next_command = Instant::now() + ASK;
+        }
         let question = self.dossier.question();
         let generation = self.generation;
         let bin = self
@@ -862,25 +869,27 @@ impl Driver {
     /// node's `status` command if the network gives no answer.
     fn next_pause(&self) -> (Duration, bool) {
         let batch = !self.batch.is_empty() && self.chain == Chain::Unasked;
+        // The command starts a process. It may be all that answers, so it has its turn, but seldom.
+        let spare_command = Instant::now() < self.next_command;
         // A node takes a while until its RPC is up.
         let soon = self.node_since.elapsed() < Duration::from_mins(1);
         match (self.told, self.life.upgrade()) {
             (Some(Verdict::Wait(Until::Height(_))), _) => {
                 let target = self.dossier.plan().map_or(0, |plan| plan.height);
                 let pause = self.pace.pause(target);
-                (pause, pause < ASK)
+                (pause, pause < ASK && spare_command)
             }
             // The node's own word waits for nothing but this answer, so every way is tried.
             (Some(Verdict::Wait(Until::AnyHeight)), _) if self.dossier.is_nodes_word() => {
                 (ASK, false)
             }
-            (Some(Verdict::Wait(Until::AnyHeight)), _) if soon => (ASK_NEAR * 4, true),
+            (Some(Verdict::Wait(Until::AnyHeight)), _) if soon => (ASK_NEAR * 4, spare_command),
             (Some(Verdict::Wait(Until::AnyHeight)), _) => (ASK, false),
             (_, Some(machine)) => {
                 let target = machine.journal.plan.height;
                 let halted = self.chain.height().is_none_or(|at| at <= target);
                 let pause = if soon && halted { ASK_NEAR * 2 } else { ASK };
-                (pause, true)
+                (pause, spare_command)
             }
             _ if batch => (ASK, false),
             _ => (ASK_IDLE, true),
