@@ -378,6 +378,9 @@ TABLE = [
         loosely("stdout", "^asked to stop$"),
         telling_more(optional=GENTLE),
     ]),
+    (["upgrade/dies-at-once"], "whether the node has ended before it can be stopped is a matter of milliseconds", [
+        telling_more(optional=GENTLE + "|daemon shutting down in an attempt to restart"),
+    ]),
     (["download/*"], "what can be fetched is fetched before the node is stopped", [
         telling_more(optional=GENTLE, ordered=False),
     ]),
