@@ -34,6 +34,18 @@ impl Context {
         Config::load(self.config_file.as_deref(), &self.env)
     }
 
+    /// The home alone, for commands that look at what happened there: they must work with
+    /// settings that no supervisor would start with.
+    pub(crate) fn home(&self) -> Result<PathBuf, ConfigErrors> {
+        match self.load() {
+            Ok(loaded) => Ok(loaded.config.home),
+            Err(errors) => match self.env.non_empty("DAEMON_HOME").map(PathBuf::from) {
+                Some(home) if home.is_absolute() => Ok(home),
+                _ => Err(errors),
+            },
+        }
+    }
+
     /// Prints the log from now on, as configured.
     pub(crate) fn start_log(&self, config: &Config) {
         // A second subscriber in one process is refused; the first goes on.

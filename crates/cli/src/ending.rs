@@ -3,12 +3,14 @@
 //! Cosmovisor knows two exit codes: 0, and 1 with an error. `baton run` passes on what the node
 //! ended with, as a shell would.
 
+use std::io;
+
+use baton_supervisor::config::go_text;
 use baton_supervisor::life::{CRASH_LIMIT, CRASH_WINDOW, Ended, Exit};
 
 use crate::context::Face;
 
-/// How a command ended, if not by an error of its own. (The texts of those errors name their causes
-/// themselves, so nothing is to be added when they are printed.)
+/// How a command ended, if not by an error of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// It did what it was for.
@@ -56,6 +58,21 @@ impl Ending {
             _ => u8::from(self.error().is_some() || *self == Self::Wrong),
         }
     }
+}
+
+/// An error with its causes. Most of our errors tell their causes themselves, some in words of
+/// their own; those are not told twice.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let as_is = cause.to_string();
+        let as_go = cause.downcast_ref::<io::Error>().map(go_text::io_error);
+        let is_told = text.contains(&as_is) || as_go.is_some_and(|go| text.contains(&go));
+        if !is_told {
+            text = format!("{text}: {as_is}");
+        }
+    }
+    text
 }
 
 fn error_of(ended: Ended) -> Option<String> {
@@ -111,6 +128,23 @@ mod tests {
             assert_eq!(ending.code(Face::Cosmovisor), cosmovisor, "{ending:?}");
             assert_eq!(ending.code(Face::Baton), baton, "{ending:?}");
         }
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        use anyhow::Context;
+        use baton_supervisor::stage::init::Executable;
+        let missing = || Executable::at(std::path::Path::new("/no/such")).map(drop);
+        let ours = anyhow::Error::from(missing().unwrap_err());
+        let text = "executable file not found: stat /no/such: no such file or directory";
+        assert_eq!(told(&ours), text);
+        let within = missing().context("looking").unwrap_err();
+        assert_eq!(told(&within), format!("looking: {text}"));
+        let bare = std::fs::read("/no/such").context("reading").unwrap_err();
+        assert_eq!(
+            told(&bare),
+            "reading: No such file or directory (os error 2)"
+        );
     }
 
     #[test]

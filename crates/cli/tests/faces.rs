@@ -336,3 +336,40 @@ fn baton_prints_results_to_stdout_and_errors_to_stderr() {
     assert!(help.out.contains("prepare-upgrade"));
     assert_eq!((help.err.as_str(), help.code), ("", Some(0)));
 }
+
+#[test]
+fn what_happened_is_told_after_the_supervisor_has_ended() {
+    let home = Home::with_node();
+    assert_eq!(home.run(BATON, &["events"]), told("", "", 0));
+    let none = home.run(BATON, &["status"]);
+    assert!(none.out.contains("none has run there yet"), "{none:?}");
+    assert_eq!(none.code, Some(1));
+
+    home.run(BATON, &["run", "x", "fail"]);
+    let status = home.run(BATON, &["status"]);
+    assert!(status.out.starts_with("No supervisor is running on "));
+    assert!(status.out.contains("exited with code 7"), "{status:?}");
+    assert_eq!((status.err.as_str(), status.code), ("", Some(1)));
+    let events = home.run(BATON, &["events", "--kind", "supervisor", "-n", "1"]);
+    assert!(events.out.contains("supervisor-stopped"), "{events:?}");
+    assert_eq!(events.out.lines().count(), 1);
+    let json = home.run(BATON, &["events", "--json"]);
+    assert!(json.out.starts_with("{\"seq\":1,"), "{json:?}");
+}
+
+#[test]
+fn following_ends_when_nobody_reads_any_more() {
+    let home = Home::with_node();
+    home.run(BATON, &["run", "x"]);
+    let mut command = home.command(BATON, &["events", "--follow"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while child.try_wait().unwrap().is_none() {
+        if std::time::Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("it goes on");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}

@@ -16,7 +16,7 @@ use crate::completion;
 use crate::console::err;
 use crate::context::{Context, Face};
 use crate::demo;
-use crate::ending::Ending;
+use crate::ending::{Ending, told};
 
 /// Does what the process's arguments ask for.
 ///
@@ -108,7 +108,7 @@ fn end(outcome: Outcome) -> ExitCode {
     let ending = match outcome {
         Ok(ending) => ending,
         Err(error) => {
-            err(&format!("error: {error:#}\n"));
+            err(&format!("error: {}\n", told(&error)));
             return ExitCode::FAILURE;
         }
     };

@@ -109,7 +109,8 @@ fn locate(config: &Config, info: &str) -> Result<String, NoAddress> {
         }
     };
     match Source::parse(&url, config.download_must_have_checksum) {
-        Ok(source) => Ok(source.location.to_string()),
+        // as the plan has it, with the checksum
+        Ok(_) => Ok(url),
         Err(error) => Err(NoAddress::Unreadable(format!("invalid url: {error}"))),
     }
 }

@@ -18,7 +18,7 @@ use crate::commands::{self, Outcome, stage, version};
 use crate::completion;
 use crate::console::{err, out};
 use crate::context::{Context, Face};
-use crate::ending::Ending;
+use crate::ending::{Ending, told};
 
 /// Commands of nodes that v1.0 passed on without `run`, as old unit files and guides have it. Only
 /// these, so that a misspelt command of ours is told and not run. Where a node and we have a
@@ -168,7 +168,7 @@ fn end(outcome: Outcome, path: &[&'static table::Command]) -> ExitCode {
                 After::Nothing
             };
             tell(&Refusal {
-                message: error.to_string(),
+                message: told(&error),
                 after,
             });
             return ExitCode::FAILURE;

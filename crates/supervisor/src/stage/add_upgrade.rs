@@ -182,7 +182,11 @@ pub(super) fn put_binary(layout: &Layout, upgrade: &Upgrade<'_>) -> Result<Strin
         .create(directory)
         .map_err(|source| AddError::Directory {
             path: directory.to_owned(),
-            source,
+            source: match source.kind() {
+                // what is there already is no directory
+                io::ErrorKind::AlreadyExists => rustix::io::Errno::NOTDIR.into(),
+                _ => source,
+            },
         })?;
     check_free(&binary, upgrade.force)?;
     let copied = Fresh::copy(&mut source, &binary, 0o755).and_then(|fresh| {
