@@ -2,8 +2,11 @@
 //!
 //! `support` builds homes and runs supervisors on them; every other file is one subject.
 
+mod copies;
 mod crash;
+mod fetching;
 mod plans;
 mod processes;
 mod support;
+mod telling;
 mod upstream;

@@ -1,6 +1,7 @@
 //! Signals, groups, orphans, the lock, and what becomes of exit codes.
 
 use std::fs;
+use std::io::Write;
 
 use rustix::process::Signal;
 
@@ -185,7 +186,6 @@ fn the_node_runs_in_the_root_with_our_stdin() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    use std::io::Write;
     child.stdin.take().unwrap().write_all(b"typed\n").unwrap();
     let out = child.wait_with_output().unwrap();
     let root = fs::canonicalize(home.root()).unwrap();

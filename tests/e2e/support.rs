@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long anything that should happen may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const COSMOVISOR: &str = env!("CARGO_BIN_EXE_cosmovisor");
 pub(crate) const BATON: &str = env!("CARGO_BIN_EXE_baton");
@@ -197,14 +197,13 @@ impl Running {
         let deadline = Instant::now() + PATIENCE;
         while !condition(self) {
             let ended = self.child.try_wait().unwrap();
-            if Instant::now() > deadline || (ended.is_some() && !condition(self)) {
-                panic!(
-                    "waiting for {what}; {}\nstdout:\n{}\nstderr:\n{}",
-                    ended.map_or_else(|| "still running".to_owned(), |e| e.to_string()),
-                    self.stdout(),
-                    self.stderr()
-                );
-            }
+            assert!(
+                !(Instant::now() > deadline || (ended.is_some() && !condition(self))),
+                "waiting for {what}; {}\nstdout:\n{}\nstderr:\n{}",
+                ended.map_or_else(|| "still running".to_owned(), |e| e.to_string()),
+                self.stdout(),
+                self.stderr()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -470,7 +470,8 @@ for tag, args in (
     ("no-value", ["run", "a", "--cosmovisor-config"]),
     ("missing", ["run", "--cosmovisor-config", "{home}/nope.toml", "a"]),
 ):
-    case("run/config-file-" + tag, args, home=FILED, env=BARE)
+    # what listens on the file's gRPC address is no business of these cases
+    case("run/config-file-" + tag, args, home=FILED, env={**BARE, "DAEMON_GRPC_ADDRESS": "{refused}"})
 case("run/config-file-equals-is-passed-on", ["run", "--cosmovisor-config=" + CONFIG, "a"], home=node("telling"))
 
 case("run/bare-start", ["start", "a", "b"], home=node("telling"))
@@ -556,7 +557,8 @@ case("upgrade/status-old-casing", asking(plan()), home=DYING, env={**STOPPING, "
 case("upgrade/status-fails-and-dies", asking(plan()), home=DYING, env={**SKIP, "STATUS_FAILS": "1"})
 case("upgrade/status-fails-and-dies-at-every-start", RUN, RUN, home=(*DYING, file(INFO_FILE, plan())),
      env={**SKIP, "STATUS_FAILS": "1", "DIE_AFTER": "0.3"})
-case("upgrade/due-before-the-start", ["run", "start"], home=(*DYING, file(INFO_FILE, plan())), env=SKIP)
+# written as a node writes it, readable only for its owner
+case("upgrade/due-before-the-start", ["run", "start"], home=(*DYING, file(INFO_FILE, plan(), 0o600)), env=SKIP)
 case("upgrade/already-done", ["run", "start"], env=SKIP,
      home=(*node("telling", release("chain2")), file(INFO_FILE, plan()), link("cosmovisor/current", "upgrades/chain2"),
            file("cosmovisor/upgrades/chain2/upgrade-info.json", plan())))

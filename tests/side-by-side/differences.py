@@ -121,6 +121,63 @@ def more_entries(pattern):
     return change
 
 
+def skeleton(usage):
+    """What of a usage text scripts and fingers rely on: headings, synopses, names of commands and
+    flags with their columns. Explanations and examples are left out."""
+    kept, section = [], ""
+    for line in usage:
+        if re.match(r"[A-Z][A-Za-z ]*:$", line):
+            section = line
+        named = re.match(r"  +[-a-z][^ ]*(, --\S+)?( (string|strings|int))?  *(?=\S)", line)
+        if section == "Examples:" and line != section:
+            continue
+        explained = section in ("Available Commands:", "Flags:", "Global Flags:") and named
+        kept.append(named[0] if explained else line)
+    return kept
+
+
+def own_words(expected, ours):
+    """Help and usage with the same skeleton. What stands above it in a help text is prose, which
+    ours must have where Cosmovisor has it."""
+    changed = False
+    for theirs, mine in zip(expected["steps"], ours["steps"]):
+        for aspect in ("stdout", "stderr"):
+            before, now = theirs[aspect], mine[aspect]
+            if before == now or "Usage:" not in before or "Usage:" not in now:
+                continue
+            above, mine_above = before.index("Usage:"), now.index("Usage:")
+            if skeleton(before[above:]) != skeleton(now[mine_above:]):
+                continue
+            if aspect == "stdout" and bool(above) == bool(mine_above):
+                theirs[aspect] = now
+            else:
+                # what stands above the usage on stderr is an error
+                theirs[aspect] = before[:above] + now[mine_above:]
+            changed = True
+    return changed
+
+
+def more_lines(*patterns, step=0):
+    """Cosmovisor's log in its order, with lines of ours that have one of the patterns in between."""
+
+    def change(expected, ours):
+        theirs, mine = expected["steps"][step]["log"], ours["steps"][step]["log"]
+        if theirs == mine:
+            return False
+        left = list(theirs)
+        for line in mine:
+            if left and line == left[0]:
+                left.pop(0)
+            elif not any(re.search(pattern, line) for pattern in patterns):
+                return False
+        if left:
+            return False
+        expected["steps"][step]["log"] = mine
+        return True
+
+    return change
+
+
 # Messages of the log that are Cosmovisor's: such a line is never just one more of ours.
 UPSTREAM_MESSAGES = "|".join((
     "running app", "daemon shutting down", "sent interrupt", "app exited normally", "DAEMON_SHUTDOWN_GRACE exceeded",
@@ -155,13 +212,14 @@ def telling_more(optional=None, ordered=True):
 
 
 def with_advice(expected, ours):
-    """The same text on stderr, and after it what to do."""
+    """The same text on stderr, and after it what to do: behind a line, or below them all."""
     changed = False
     for theirs, mine in zip(expected["steps"], ours["steps"]):
-        if theirs["stderr"] == mine["stderr"] or not theirs["stderr"]:
+        before, now = theirs["stderr"], mine["stderr"]
+        if before == now or not before or len(now) < len(before):
             continue
-        if "\n".join(mine["stderr"]).startswith("\n".join(theirs["stderr"])):
-            theirs["stderr"] = mine["stderr"]
+        if all(line.startswith(start) for start, line in zip(before, now)):
+            theirs["stderr"] = now
             changed = True
     return changed
 
@@ -211,10 +269,21 @@ REFUSED = [*NOT_SWITCHED, no_entries("^cosmovisor/upgrades/")]
 # Each row: the cases, the reason, the changes. The rows apply in this order, each to what the ones
 # before it have made of upstream's answer.
 TABLE = [
+    # told in other words
+    (["*"], "help explains in words of our own; headings, commands, flags and columns are the same", [own_words]),
     # told on top of what Cosmovisor tells
     (["config/*"], "config also shows our own settings, and where each value came from", [more_sections]),
     ([*RUNS, "log/[!d]*"], "the log also tells heights, decisions and how the node ended", [telling_more()]),
     (RUNS, "errors also say what to do", [with_advice]),
+    (["init/current-is-*"], "the log also says what is in the way of `current`", [
+        more_lines("WRN `current` is in the way "),
+    ]),
+    (["add-upgrade/height-negative"], "a height that means nothing is told", [
+        more_lines("WRN an upgrade height must be greater than 0"),
+    ]),
+    (["prepare/*"], "the log also tells what is fetched from where", [
+        more_lines("INF fetching the release .*url=", "INF release fetched .*binary="),
+    ]),
     # the command line
     (["cli/unknown-command-start"], "start without run works as it did before 1.2, with a warning", [
         accept("stderr", has=["deprecated"]),
@@ -232,6 +301,20 @@ TABLE = [
     ]),
     (["version/json-not-json"], "the JSON parser's own words differ", [
         accept("stderr", has=["^Error: can't print version output, expected valid json from APP, got: args: 4 version"]),
+    ]),
+    (["version/no-data"], "version needs no data directory, because it watches nothing", [
+        exits(0),
+        accept("log", has=[r'running app args=\["version"\] .*path={home}/cosmovisor/genesis/']),
+        prints("stdout", "1.2.3"),
+        prints("stderr", "cosmovisor version: <version>", "rest: version"),
+        entry("cosmovisor/current", "-> genesis"),
+    ]),
+    (["version/config-flag"], "version takes its settings from the file that it is given; upstream passes over the flag", [
+        exits(1),
+        prints("log"),
+        prints("stdout"),
+        accept("stderr", has=["^cosmovisor version: <version>$", "^Error: failed to run version command: config not found: at {home}/nope.toml"]),
+        entry("cosmovisor/current", None),
     ]),
     # the configuration
     (["config/file-missing-keys"], "keys missing from a file take their documented defaults", [
@@ -256,6 +339,34 @@ TABLE = [
         entry("cosmovisor/config.toml", text_has(
             "daemon_restart_after_upgrade = true", "daemon_poll_interval = 300000000", "daemon_preupgrade_max_retries = 0")),
     ]),
+    # adding upgrades
+    (["add-upgrade/executable-is-directory"], "nothing is made before it is known that there is a binary to add", [
+        no_entries("^cosmovisor/upgrades/"),
+    ]),
+    (["add-upgrade/empty-name"], "a name that cannot name a release is refused; upstream puts the binary where none is looked for", [
+        exits(1),
+        prints("log"),
+        accept("stderr", has=['^Error: upgrade name "" cannot be used as a directory name$']),
+        no_entries("^cosmovisor/upgrades/"),
+    ]),
+    (["add-upgrade/height-no-data"], "the error says that the plan was not written; upstream speaks of the binary, which was", [
+        accept("stderr", has=["^Error: failed to write the plan to {home}/data/upgrade-info.json: no such file or directory"]),
+    ]),
+    (["add-upgrade/height-exists-forced"], "a plan that is overwritten is told, and the new one has the mode of a new one", [
+        more_lines("WRN overwriting the plan that is there height=49 .*name=chain2"),
+        entry("data/upgrade-info.json", ["0755", ['{"name":"chain2","time":"0001-01-01T00:00:00Z","height":300}']]),
+    ]),
+    (["batch/list-two-fields", "batch/list-height-zero"], "a list is read to its end before anything is made of it", [
+        exits(1),
+        prints("log"),
+        accept("stderr", has=[r"^Error: .*at position [01] \(.*\) is invalid$"]),
+        no_entries("^cosmovisor/upgrades/"),
+        no_entries("^data/upgrade-info.json.a$"),
+    ]),
+    (["batch/file-empty"], "an empty list is written as one, and told; upstream writes null", [
+        more_lines("WRN no upgrades are given; the list {home}/data/upgrade-info.json.batch is emptied"),
+        entry("data/upgrade-info.json.batch", ["0600", ["[]"]]),
+    ]),
     # signals
     (["signal/int", "signal/hup"], "every signal is forwarded; upstream dies of it and leaves the node behind", [
         exits(0),
@@ -266,6 +377,9 @@ TABLE = [
      "the node is asked to stop and waited for; upstream kills it at once", [
         loosely("stdout", "^asked to stop$"),
         telling_more(optional=GENTLE),
+    ]),
+    (["upgrade/dies-at-once"], "whether the node has ended before it can be stopped is a matter of milliseconds", [
+        telling_more(optional=GENTLE + "|daemon shutting down in an attempt to restart"),
     ]),
     (["download/*"], "what can be fetched is fetched before the node is stopped", [
         telling_more(optional=GENTLE, ordered=False),
@@ -328,7 +442,17 @@ TABLE = [
         accept("log", 1, lacks=["upgrade detected"]),
         entry("cosmovisor/pre-upgrade-calls", text_has("pre-upgrade 1 in cosmovisor\npre-upgrade 1 in cosmovisor")),
     ]),
+    (["pre-upgrade/custom-fails"], "the error names the script that failed", [
+        accept("stderr", has=["^Error: the custom pre-upgrade script {home}/cosmovisor/preupgrade.sh failed: exit status 4$"]),
+    ]),
     # downloads
+    (["download/info-*", "download/other-platform"], "finding the address belongs to the download, and is told as its beginning", [
+        telling_more(optional=GENTLE + "|no upgrade binary found, beginning to download it", ordered=False),
+    ]),
+    (["download/unknown-checksum", "download/info-is-address-*"], "errors name the address they are about", [
+        accept("stderr", has=["^Error: (cannot download binary. |cannot parse upgrade info: ).*{http}/.*"
+                              "(unsupported checksum type: crc|bad response code: 404|missing checksum query parameter)"]),
+    ]),
     (["download/checksum-required"], "a required checksum is required of the binary's address too", [
         exits(1),
         accept("stderr", has=["^Error: .*checksum"]),
@@ -392,7 +516,11 @@ TABLE = [
         no_entries("^cosmovisor/upgrades/"),
         accept("stderr", has=["^Error: failed to download and verify binary: .*(404|did not match)", "^Usage:"]),
     ]),
-    (["prepare/refused"], "the gRPC client's own words differ", [
+    (["prepare/info-is-address"], "the address in the plan is told first, then the one found behind it", [
+        accept("log", has=["Downloading upgrade binary .*url={http}/info.json", "fetching the release .*url={http}/raw",
+                           "Upgrade preparation complete height=49 module=cosmovisor name=chain2"]),
+    ]),
+    (["prepare/refused", "prepare/error"], "the gRPC client's own words differ", [
         accept("stderr", has=["^Error: failed to query upgrade info: failed to query current upgrade plan: ", "^Usage:"]),
     ]),
     # batches

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 const HEIGHT: u64 = 24;
 const BLOCK_TIME: &str = "250ms";
 /// How long the whole of it may take on a slow machine.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// What to show.
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
@@ -12,12 +13,17 @@ use crate::layout::Layout;
 use crate::plan::{self, Fingerprint, Plan, PlanError};
 use crate::records::Records;
 
+/// How long a list may be incomplete because it is still being written.
+const WRITING: Duration = Duration::from_secs(1);
+
 /// The list, read again only when the file changes.
 #[derive(Debug)]
 pub struct BatchFile {
     path: PathBuf,
     seen: Option<Fingerprint>,
     list: Vec<Plan>,
+    /// Since when the file is there and incomplete, until that is told.
+    incomplete: Option<(Instant, String)>,
 }
 
 /// What came of a turn.
@@ -38,6 +44,7 @@ impl BatchFile {
             path: path.to_owned(),
             seen: None,
             list: Vec::new(),
+            incomplete: None,
         }
     }
 
@@ -45,18 +52,32 @@ impl BatchFile {
     pub fn read(&mut self) {
         let now = Fingerprint::of(&self.path).ok();
         if now == self.seen {
+            if let Some((_, why)) = self
+                .incomplete
+                .take_if(|(since, _)| since.elapsed() >= WRITING)
+            {
+                self.tell_unreadable(&why);
+            }
             return;
         }
         self.seen = now;
-        self.list = match fs::read(&self.path) {
-            Ok(text) => batch::parse(&text).unwrap_or_else(|e| {
-                if let PlanError::Malformed(_) = e {
-                    warn!(path = %self.path.display(), error = %e, "the batch list cannot be understood; it is left as it is");
-                }
+        self.incomplete = None;
+        self.list = match fs::read(&self.path).map(|text| batch::parse(&text)) {
+            Ok(Ok(list)) => list,
+            Ok(Err(PlanError::Incomplete(why))) => {
+                self.incomplete = Some((Instant::now(), why));
                 Vec::new()
-            }),
+            }
+            Ok(Err(e)) => {
+                self.tell_unreadable(&e.to_string());
+                Vec::new()
+            }
             Err(_) => Vec::new(),
         };
+    }
+
+    fn tell_unreadable(&self, why: &str) {
+        warn!(error = why, path = %self.path.display(), "failed to load batch upgrade file");
     }
 
     /// No plan is waiting in it.
@@ -128,6 +149,25 @@ mod tests {
             height,
             info: String::new(),
         }
+    }
+
+    #[test]
+    fn a_list_that_stays_incomplete_is_told_once_and_can_still_be_completed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("upgrade-info.json.batch");
+        let mut file = BatchFile::new(&path);
+        fs::write(&path, "[{").unwrap();
+        file.read();
+        assert!(file.incomplete.is_some(), "it may still be written");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while file.incomplete.is_some() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+            file.read();
+        }
+        assert!(file.incomplete.is_none(), "told, and not again");
+        fs::write(&path, batch::to_json(&[plan("a", 5)])).unwrap();
+        file.read();
+        assert!(!file.is_empty());
     }
 
     #[test]

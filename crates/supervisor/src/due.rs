@@ -29,7 +29,7 @@ pub const STANDSTILL: Duration = Duration::from_secs(15);
 
 /// A child that dies within this time without having answered is taken for one that cannot pass
 /// the plan's height.
-pub const SHORT_LIFE: Duration = Duration::from_secs(120);
+pub const SHORT_LIFE: Duration = Duration::from_mins(2);
 
 /// Who wrote the plan file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +110,9 @@ pub struct Facts<'a> {
     pub child: Child,
     /// The chain's stores were written well after the plan file: the chain went on without it.
     pub chain_went_on: bool,
+    /// The last height that the validator signed, if it is one and the node is down. It may be ahead of
+    /// the chain, after a restore.
+    pub signed: Option<u64>,
     /// The operator told the node to skip this height.
     pub skipped: bool,
     /// This very plan was rolled back, and its binary is still the one that failed.
@@ -221,6 +224,7 @@ pub fn due(facts: &Facts<'_>) -> Verdict {
 }
 
 /// The same when no height was read since the plan was written.
+#[expect(clippy::match_same_arms, reason = "one arm for each row of the table")]
 fn without_height(facts: &Facts<'_>, own_word: bool) -> Verdict {
     use {Because as B, Refusal as R, Verdict as V};
 
@@ -231,6 +235,15 @@ fn without_height(facts: &Facts<'_>, own_word: bool) -> Verdict {
         Child::Alive { asked: true } if own_word => V::Switch(B::NodeSaysSo),
         Child::Alive { .. } => V::Wait(Until::AnyHeight),
         Child::Dead { .. } | Child::NotStarted if own_word => V::Switch(B::NodeDied),
+        // An old file: what the validator signed last tells where the chain was.
+        Child::Dead { .. } | Child::NotStarted if facts.signed.is_some() => {
+            match facts.signed.unwrap_or_default() {
+                at if at > facts.plan.height => V::Never(R::Past(Some(at))),
+                at if at + 1 < facts.plan.height => V::Wait(Until::Height(at)),
+                _ if facts.chain_went_on => V::Wait(Until::AnyHeight),
+                at => V::Switch(B::Halted(at)),
+            }
+        }
         Child::NotStarted if facts.author == Author::Node && !facts.chain_went_on => {
             V::Switch(B::PendingAtStart)
         }
@@ -240,8 +253,11 @@ fn without_height(facts: &Facts<'_>, own_word: bool) -> Verdict {
                 V::Wait(Until::AnyHeight)
             } else if facts.chain_went_on {
                 V::Never(R::Past(None))
-            } else {
+            } else if facts.author == Author::Node {
                 V::Switch(B::DiesAtStart)
+            } else {
+                // Written by hand, be it for the future, and the node fails for reasons of its own.
+                V::Wait(Until::AnyHeight)
             }
         }
     }

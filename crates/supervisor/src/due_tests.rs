@@ -13,6 +13,7 @@ fn facts<'a>(plan: &'a Plan, running: &'a Running) -> Facts<'a> {
         heights: Heights::default(),
         child: Child::Alive { asked: true },
         chain_went_on: false,
+        signed: None,
         skipped: false,
         rolled_back: false,
     }
@@ -47,7 +48,7 @@ const CRASHED: Child = Child::Dead {
 };
 const OLD_CRASH: Child = Child::Dead {
     cleanly: false,
-    ran_for: Duration::from_secs(86_400),
+    ran_for: Duration::from_hours(24),
 };
 const ENDED_WELL: Child = Child::Dead {
     cleanly: true,
@@ -112,9 +113,28 @@ fn what_must_switch() {
             |f| {
                 f.child = CRASHED;
                 f.written = Written::Earlier;
-                f.author = Author::Unknown;
             },
             Because::DiesAtStart,
+        ),
+        (
+            "an old file written by nobody knows whom, the validator signed H last",
+            |f| {
+                f.child = Child::NotStarted;
+                f.written = Written::Earlier;
+                f.author = Author::Unknown;
+                f.signed = Some(H);
+            },
+            Because::Halted(H),
+        ),
+        (
+            "the same, it signed H-1 last and the node dies at its start",
+            |f| {
+                f.child = CRASHED;
+                f.written = Written::Earlier;
+                f.author = Author::Unknown;
+                f.signed = Some(H - 1);
+            },
+            Because::Halted(H - 1),
         ),
         (
             "the supervisor was killed between the plan and the switch",
@@ -260,6 +280,33 @@ fn what_must_not_switch() {
                 f.heights.still_for = STANDSTILL * 9;
             },
             V::Wait(U::Height(H - 1)),
+        ),
+        (
+            "future height, written by hand before the start, the node fails for its own reasons",
+            |f| {
+                f.author = Author::Unknown;
+                f.written = Written::Earlier;
+                f.child = CRASHED;
+            },
+            V::Wait(U::AnyHeight),
+        ),
+        (
+            "future height, an old file of whomever, by what the validator signed last",
+            |f| {
+                f.written = Written::Earlier;
+                f.child = CRASHED;
+                f.signed = Some(H - 2);
+            },
+            V::Wait(U::Height(H - 2)),
+        ),
+        (
+            "stale file of a snapshot, by what the validator signed last",
+            |f| {
+                f.written = Written::Earlier;
+                f.child = Child::NotStarted;
+                f.signed = Some(H + 9);
+            },
+            V::Never(R::Past(Some(H + 9))),
         ),
         (
             "just written, the height not yet asked for",

@@ -53,7 +53,7 @@ pub struct Dossier {
     file: Option<PlanFile>,
     operator: Option<OperatorPlan>,
     last_life: Option<Span>,
-    at_start_of_this_life: Option<Option<Fingerprint>>,
+    at_start_of_this_life: Option<Then>,
     lowest: Option<u64>,
     latest: Option<u64>,
     latest_since: Duration,
@@ -62,11 +62,15 @@ pub struct Dossier {
     question: u64,
 }
 
+/// Which writing of the plan file lay there at some moment, if any did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Then(Option<Fingerprint>);
+
 /// Which writing of the plan file lay there when a life began, and when it ended if that was seen.
 #[derive(Debug, Clone, Copy)]
 struct Span {
-    began: Option<Fingerprint>,
-    ended: Option<Option<Fingerprint>>,
+    began: Then,
+    ended: Option<Then>,
     too_early: Option<Fingerprint>,
 }
 
@@ -79,6 +83,8 @@ pub struct Circumstances<'a> {
     pub child: Child,
     /// See [`Facts::chain_went_on`].
     pub chain_went_on: bool,
+    /// See [`Facts::signed`].
+    pub signed: Option<u64>,
     /// See [`Facts::skipped`].
     pub skipped: bool,
     /// See [`Facts::rolled_back`].
@@ -93,8 +99,8 @@ impl Dossier {
             last_life: last
                 .filter(|last| last.release == running)
                 .map(|last| Span {
-                    began: last.plan_file,
-                    ended: last.ended.then_some(last.plan_file_at_end),
+                    began: Then(last.plan_file),
+                    ended: last.ended.then_some(Then(last.plan_file_at_end)),
                     too_early: last.too_early,
                 }),
             ..Self::default()
@@ -141,7 +147,7 @@ impl Dossier {
 
     /// A node is about to be started.
     pub fn begin_life(&mut self) {
-        self.at_start_of_this_life = Some(self.file.as_ref().map(|file| file.fingerprint));
+        self.at_start_of_this_life = Some(Then(self.fingerprint()));
         self.forget_heights();
     }
 
@@ -209,18 +215,19 @@ impl Dossier {
             },
             child,
             chain_went_on: circumstances.chain_went_on,
+            signed: circumstances.signed,
             skipped: circumstances.skipped,
             rolled_back: circumstances.rolled_back,
         }))
     }
 
     fn written(&self) -> Written {
-        let now = self.fingerprint();
+        let now = Then(self.fingerprint());
         match (&self.at_start_of_this_life, &self.last_life) {
             (Some(then), _) if *then != now => Written::ThisLife,
             (None, Some(last))
                 if last.began != now
-                    && last.too_early != now
+                    && Then(last.too_early) != now
                     && last.ended.is_none_or(|then| then == now) =>
             {
                 Written::LastLife
@@ -261,6 +268,7 @@ mod tests {
             running: GENESIS,
             child,
             chain_went_on: false,
+            signed: None,
             skipped: false,
             rolled_back: false,
         }

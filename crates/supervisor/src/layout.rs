@@ -49,6 +49,12 @@ pub enum LinkError {
         /// Where it points.
         target: PathBuf,
     },
+    /// There is no release to begin with.
+    #[error(
+        "lstat {}: no such file or directory (put the node's first binary in place with `init`)",
+        .0.display()
+    )]
+    NoGenesis(PathBuf),
     /// The upgrade's name cannot name a directory.
     #[error("upgrade name {0:?} cannot be used as a directory name")]
     BadName(String),
@@ -177,7 +183,12 @@ impl Layout {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 std::os::unix::fs::symlink("genesis", &link)
                     .map_err(io("symlink genesis", &link))?;
-                return Ok(Release::Genesis);
+                let genesis = self.dir(&Release::Genesis);
+                return if genesis.is_dir() {
+                    Ok(Release::Genesis)
+                } else {
+                    Err(LinkError::NoGenesis(genesis))
+                };
             }
             Err(e) => return Err(io("lstat", &link)(e)),
         };
@@ -193,6 +204,9 @@ impl Layout {
         }
         match fs::canonicalize(&link) {
             Ok(real) => Ok(self.named_by(&real).unwrap_or(Release::Elsewhere(real))),
+            Err(_) if self.named_by(&target) == Some(Release::Genesis) => {
+                Err(LinkError::NoGenesis(self.dir(&Release::Genesis)))
+            }
             Err(_) => Err(LinkError::Dangling { link, target }),
         }
     }
@@ -386,6 +400,18 @@ mod tests {
         assert!(error.contains("upgrades/gone"), "{error}");
         layout.switch(&upgrade("chain2")).unwrap();
         assert_eq!(layout.running().unwrap(), upgrade("chain2"));
+    }
+
+    #[test]
+    fn a_home_without_a_first_binary_says_so_at_every_start() {
+        let (_dir, layout) = home();
+        fs::remove_dir_all(layout.root().join("genesis")).unwrap();
+        for _ in 0..2 {
+            let error = layout.running().unwrap_err();
+            assert!(matches!(error, LinkError::NoGenesis(_)), "{error}");
+        }
+        fs::create_dir(layout.root().join("genesis")).unwrap();
+        assert_eq!(layout.running().unwrap(), Release::Genesis);
     }
 
     #[test]

@@ -8,9 +8,9 @@ const FLAG: &str = "unsafe-skip-upgrades";
 /// The heights to skip, in the order given.
 pub fn heights(args: &[String]) -> Vec<u64> {
     let mut found = Vec::new();
-    let mut args = args.iter();
+    let args = args.iter();
     let mut in_list = false;
-    while let Some(arg) = args.next() {
+    for arg in args {
         let flag = arg
             .strip_prefix("--")
             .or_else(|| arg.strip_prefix('-'))

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, kill_process};
 use tokio::process::{Child, Command};
 
+use crate::config::go_text::io_error;
 use crate::life::{Ended, Signal};
 
 /// How long a binary may be "busy", which it is while another process still writes it.
@@ -106,7 +107,44 @@ fn system(signal: Signal) -> rustix::process::Signal {
     }
 }
 
-/// Where a binary really lies, links followed; as it was given if that cannot be told.
+/// Where a release's binary lies, with the links to the release followed but not the binary itself,
+/// as upstream shows it; as it was given if that cannot be told.
 pub fn real_path(bin: &Path) -> PathBuf {
-    std::fs::canonicalize(bin).unwrap_or_else(|_| bin.to_owned())
+    let mut below = bin.components().rev();
+    let (name, dir) = (below.next(), below.next());
+    let release = bin.ancestors().nth(2).map(std::fs::canonicalize);
+    match (release, dir, name) {
+        (Some(Ok(release)), Some(dir), Some(name)) => release.join(dir).join(name),
+        _ => bin.to_owned(),
+    }
+}
+
+/// What is said of a binary that the system does not start, as upstream says it.
+pub fn refused(bin: &Path, args: &[String], error: &io::Error) -> String {
+    let (bin, error) = (bin.display(), io_error(error));
+    format!(
+        "launching process {bin} {} failed: fork/exec {bin}: {error}",
+        args.join(" ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_to_a_release_are_followed_and_a_linked_binary_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("genesis/bin")).unwrap();
+        symlink("genesis", root.join("current")).unwrap();
+        symlink("/bin/sh", root.join("genesis/bin/noded")).unwrap();
+        assert_eq!(
+            real_path(&root.join("current/bin/noded")),
+            root.join("genesis/bin/noded")
+        );
+        let nowhere = root.join("gone/bin/noded");
+        assert_eq!(real_path(&nowhere), nowhere);
+    }
 }

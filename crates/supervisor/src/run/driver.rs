@@ -36,7 +36,7 @@ use crate::skip;
 use crate::telling::event::MissedPlan;
 use crate::telling::{self, Telling};
 use crate::upgrade::steps::{self, Done, Steps};
-use crate::upgrade::{Journal, Step};
+use crate::upgrade::{Journal, Stage, Step};
 use crate::watch;
 
 /// How long a plan file may stay unreadable before that is told.
@@ -59,6 +59,23 @@ enum Finished {
         result: Result<Reading, Unknown>,
     },
     Other,
+}
+
+/// What came of asking where the chain is, in this life of the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chain {
+    Unasked,
+    Unknown,
+    At(u64),
+}
+
+impl Chain {
+    fn height(self) -> Option<u64> {
+        match self {
+            Self::At(height) => Some(height),
+            Self::Unasked | Self::Unknown => None,
+        }
+    }
 }
 
 /// The driver of one supervisor.
@@ -86,9 +103,10 @@ pub struct Driver {
     step_task: Option<AbortHandle>,
     cancel: Arc<AtomicBool>,
     heights: Option<Box<Heights>>,
-    /// What came of asking in this life: nothing yet, no answer, a height.
-    chain: Option<Option<u64>>,
+    chain: Chain,
     pace: Pace,
+    /// When every way to learn the height was last tried, if ever in this life.
+    last_full: Option<Instant>,
     next_ask: Instant,
     told: Option<Verdict>,
     /// That there is this plan was told, or need not be.
@@ -144,8 +162,9 @@ impl Driver {
                 grpc_address: config.grpc_address.clone(),
                 node_args: resume::strings(&args),
             }))),
-            chain: None,
+            chain: Chain::Unasked,
             pace: Pace::default(),
+            last_full: None,
             next_ask: now,
             told: None,
             plan_told: true,
@@ -275,7 +294,7 @@ impl Driver {
             Action::Send(signal) => {
                 if let Some(node) = &self.node {
                     if signal == Signal::Kill {
-                        warn!("DAEMON_SHUTDOWN_GRACE exceeded, killing app");
+                        info!("DAEMON_SHUTDOWN_GRACE exceeded, killing app");
                         self.telling.tell(telling::Event::NodeKilled {
                             pid: node.pid().unsigned_abs(),
                             grace: settings(&self.config).grace,
@@ -379,6 +398,9 @@ impl Driver {
             Ended::Signal(signal) => (None, Some(signal)),
         };
         info!(how = ended.text(), "the node ended");
+        if self.asked_to_stop.is_some() && ended != Ended::Signal(spawn::number(Signal::Kill)) {
+            info!("app exited normally");
+        }
         self.telling.tell(telling::Event::NodeExited {
             pid: self.last_leader().unsigned_abs(),
             code,
@@ -523,8 +545,9 @@ impl Driver {
         }
         self.look_at_plan();
         self.dossier.begin_life();
-        self.chain = None;
+        self.chain = Chain::Unasked;
         self.pace = Pace::default();
+        self.last_full = None;
         self.next_ask = Instant::now();
         self.told = None;
         self.generation += 1;
@@ -540,10 +563,11 @@ impl Driver {
         self.leave_record(&life);
         let real = spawn::real_path(&bin);
         let shown = logging::list(resume::strings(&self.args));
-        if self
-            .life
-            .upgrade()
-            .is_some_and(|machine| machine.step_under_way() == Some(Step::Start))
+        if self.config.restart_after_upgrade
+            && self
+                .life
+                .upgrade()
+                .is_some_and(|machine| machine.journal.stage == Stage::Prepared)
         {
             info!(
                 app = self.layout.daemon_name(),
@@ -558,11 +582,8 @@ impl Driver {
         let node = match spawn::start(&bin, &self.args, &self.layout.root()).await {
             Ok(node) => node,
             Err(e) => {
-                return Event::SpawnFailed(format!(
-                    "launching process {} failed: {e}{}",
-                    bin.display(),
-                    hint(&bin)
-                ));
+                let text = spawn::refused(&real, &resume::strings(&self.args), &e);
+                return Event::SpawnFailed(format!("{text}{}", hint(&bin)));
             }
         };
         if let Some(asked) = self.asked_to_stop.take()
@@ -680,6 +701,7 @@ impl Driver {
                 .dossier
                 .written_at_ns()
                 .is_some_and(|at| judge::chain_went_on(self.layout.data(), at)),
+            signed: judge::signed_height(self.layout.data()),
             skipped: self.skips.contains(&plan.height),
             rolled_back: judge::rolled_back(&self.layout, plan),
         };
@@ -719,10 +741,16 @@ impl Driver {
         };
         self.tell_verdict(verdict);
         if let (Verdict::Switch(_), Some(plan)) = (verdict, self.dossier.plan().cloned()) {
-            info!("daemon shutting down in an attempt to restart");
             self.asked_to_stop = Some(Instant::now());
             let pid = self.last_leader();
+            let alive = identity::stat(pid).is_some_and(|stat| stat.state != 'Z');
+            if alive {
+                info!("daemon shutting down in an attempt to restart");
+            }
             self.feed(Event::Due(plan.clone())).await;
+            if alive && !settings(&self.config).grace.is_zero() {
+                info!("sent interrupt to app, waiting for exit");
+            }
             if pid != 0 {
                 self.telling.tell(telling::Event::NodeStopping {
                     pid: pid.unsigned_abs(),
@@ -808,7 +836,13 @@ impl Driver {
         if !self.life.is_running() || Instant::now() < self.next_ask {
             return;
         }
-        let (pause, network_only) = self.next_pause();
+        let (pause, matters) = self.next_pause();
+        // The last resort starts a process of the node each time.
+        let lately = self.last_full.is_some_and(|at| at.elapsed() < ASK);
+        let network_only = !matters || lately && !self.dossier.is_nodes_word();
+        if !network_only {
+            self.last_full = Some(Instant::now());
+        }
         let Some(mut heights) = self.heights.take() else {
             return;
         };
@@ -835,32 +869,27 @@ impl Driver {
         });
     }
 
-    /// How long to wait after the next question for the height, and whether that may start the
-    /// node's `status` command if the network gives no answer.
+    /// How long to wait after the next question for the height, and whether anything depends on
+    /// the answer.
     fn next_pause(&self) -> (Duration, bool) {
-        let batch = !self.batch.is_empty() && self.chain.is_none();
+        let batch = !self.batch.is_empty() && self.chain == Chain::Unasked;
         // A node takes a while until its RPC is up.
-        let soon = self.node_since.elapsed() < Duration::from_secs(60);
+        let soon = self.node_since.elapsed() < Duration::from_mins(1);
         match (self.told, self.life.upgrade()) {
             (Some(Verdict::Wait(Until::Height(_))), _) => {
                 let target = self.dossier.plan().map_or(0, |plan| plan.height);
-                let pause = self.pace.pause(target);
-                (pause, pause < ASK)
-            }
-            // The node's own word waits for nothing but this answer, so every way is tried.
-            (Some(Verdict::Wait(Until::AnyHeight)), _) if self.dossier.is_nodes_word() => {
-                (ASK, false)
+                (self.pace.pause(target), true)
             }
             (Some(Verdict::Wait(Until::AnyHeight)), _) if soon => (ASK_NEAR * 4, true),
-            (Some(Verdict::Wait(Until::AnyHeight)), _) => (ASK, false),
+            (Some(Verdict::Wait(Until::AnyHeight)), _) => (ASK, true),
             (_, Some(machine)) => {
                 let target = machine.journal.plan.height;
-                let halted = self.chain.flatten().is_none_or(|at| at <= target);
+                let halted = self.chain.height().is_none_or(|at| at <= target);
                 let pause = if soon && halted { ASK_NEAR * 2 } else { ASK };
                 (pause, true)
             }
-            _ if batch => (ASK, false),
-            _ => (ASK_IDLE, true),
+            _ if batch => (ASK, true),
+            _ => (ASK_IDLE, false),
         }
     }
 
@@ -873,7 +902,7 @@ impl Driver {
             }
             Err(_) => None,
         };
-        self.chain = Some(height);
+        self.chain = height.map_or(Chain::Unknown, Chain::At);
         if let Some(height) = height {
             self.pace.saw(height, self.begun.elapsed());
         }
@@ -889,7 +918,10 @@ impl Driver {
         if !self.life.is_running() || self.life.upgrade().is_some() {
             return;
         }
-        let Some(height) = self.chain else { return };
+        if self.chain == Chain::Unasked {
+            return;
+        }
+        let height = self.chain.height();
         let pending = matches!(self.told, Some(Verdict::Wait(_) | Verdict::Switch(_)));
         match self.batch.turn(
             &self.layout,

@@ -71,6 +71,18 @@ pub fn chain_went_on(data: &Path, plan_written_ns: i64) -> bool {
         })
 }
 
+/// The last height that a validator signed, from `priv_validator_state.json`; none for a node that
+/// signs nothing. At an upgrade's halt it is the plan's height.
+pub fn signed_height(data: &Path) -> Option<u64> {
+    let text = fs::read(data.join("priv_validator_state.json")).ok()?;
+    let state: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    let height = match state.get("height")? {
+        serde_json::Value::String(height) => height.parse().ok()?,
+        height => height.as_u64()?,
+    };
+    (height > 0).then_some(height)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +139,22 @@ mod tests {
         assert!(!rolled_back(&layout, &other));
         fs::write(&bin, "mended").unwrap();
         assert!(!rolled_back(&layout, &v2()));
+    }
+
+    #[test]
+    fn a_validator_s_last_signature_tells_where_the_chain_was() {
+        let (_dir, layout) = home();
+        let path = layout.data().join("priv_validator_state.json");
+        assert_eq!(signed_height(layout.data()), None);
+        for (text, height) in [
+            (r#"{"height":"18","round":0,"step":3}"#, Some(18)),
+            (r#"{"height":18}"#, Some(18)),
+            (r#"{"height":"0"}"#, None),
+            ("{", None),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(signed_height(layout.data()), height, "{text}");
+        }
     }
 
     #[test]

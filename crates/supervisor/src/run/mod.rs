@@ -159,7 +159,11 @@ fn check_data(layout: &Layout) -> Result<(), RunError> {
             why: "not a directory".to_owned(),
         }),
         Err(e) => Err(RunError::NoData {
-            why: crate::config::go_text::io_error(&e),
+            why: format!(
+                "stat {}: {}",
+                path.display(),
+                crate::config::go_text::io_error(&e)
+            ),
             path,
         }),
     }

@@ -67,10 +67,12 @@ pub enum OneShotError {
     #[error("current binary is invalid: {0}")]
     Binary(#[from] BinaryError),
     /// The system refused.
-    #[error("launching process {} failed: {source}", .path.display())]
+    #[error("{}", spawn::refused(.path, .args, .source))]
     Start {
         /// The binary.
         path: PathBuf,
+        /// Its arguments.
+        args: Vec<String>,
         /// What the system said.
         source: io::Error,
     },
@@ -102,6 +104,7 @@ pub async fn run(config: &Config, args: &[OsString]) -> Result<Ended, OneShotErr
     command.args(args).current_dir(layout.root());
     let start = |source| OneShotError::Start {
         path: bin.clone(),
+        args: strings(args),
         source,
     };
     // Listened to before the start, so that no signal falls between.
@@ -133,7 +136,11 @@ pub async fn output(config: &Config, args: &[&str]) -> Result<std::process::Outp
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(|source| OneShotError::Start { path: bin, source })
+        .map_err(|source| OneShotError::Start {
+            path: bin,
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            source,
+        })
 }
 
 /// The current binary. A home that cannot be written to has no `current` made; what would be

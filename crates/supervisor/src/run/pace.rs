@@ -43,7 +43,9 @@ impl Pace {
         }
         let to_go = u32::try_from(target.saturating_sub(at)).unwrap_or(u32::MAX);
         let blocks = u32::try_from(at - first).unwrap_or(u32::MAX);
-        let left = (now - began)
+        let left = now
+            .checked_sub(began)
+            .unwrap()
             .checked_mul(to_go)
             .map_or(ASK, |all| all / blocks);
         (left / 2).clamp(ASK_NEAR, ASK)

@@ -15,15 +15,15 @@ use crate::telling::Event;
 use crate::upgrade::steps::Steps;
 
 /// How often the chain is asked for its plan.
-const ASK: Duration = Duration::from_secs(60);
+const ASK: Duration = Duration::from_mins(1);
 /// How soon it is asked again while it does not answer: nodes take a while to come up.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// How long the chain may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long to leave a release alone whose download has failed; each failure doubles it.
-const FAILED: Duration = Duration::from_secs(60);
+const FAILED: Duration = Duration::from_mins(1);
 /// The longest of these pauses.
-const FAILED_MOST: Duration = Duration::from_secs(3600);
+const FAILED_MOST: Duration = Duration::from_hours(1);
 
 /// Whether releases are fetched ahead of their height.
 pub fn wanted(config: &Config) -> bool {

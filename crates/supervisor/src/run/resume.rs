@@ -52,12 +52,18 @@ pub fn pending(
     };
     match fate(&journal, &world) {
         Fate::Finish => {
+            let left_down = journal.stage == Stage::Prepared && !config.restart_after_upgrade;
             info!(
                 name = journal.plan.name,
                 height = journal.plan.height,
                 stage = ?journal.stage,
                 restart_after_upgrade = config.restart_after_upgrade,
-                "an upgrade was interrupted; going on with it"
+                "{}; going on with it",
+                if left_down {
+                    "an upgrade was left to be started by hand"
+                } else {
+                    "an upgrade was interrupted"
+                }
             );
             Ok(Some(Box::new(journal)))
         }

@@ -116,7 +116,7 @@ pub(super) fn make_directories(path: &Path, mode: u32) -> io::Result<()> {
     if path.is_dir() {
         Ok(())
     } else {
-        Err(io::ErrorKind::NotADirectory.into())
+        Err(Errno::NOTDIR.into())
     }
 }
 

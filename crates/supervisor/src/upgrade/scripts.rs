@@ -7,18 +7,23 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 use tracing::{error, info};
 
+use crate::config::go_text::io_error;
 use crate::life::Ended;
 use crate::node::{group, spawn};
 use crate::plan::Plan;
 
 /// The longest that either program may run. Operators back up whole disks in theirs.
-pub const LIMIT: Duration = Duration::from_secs(6 * 3600);
+pub const LIMIT: Duration = Duration::from_hours(6);
+
+/// How much of what a program prints is kept for the one line that tells its result.
+const KEPT: usize = 16 * 1024;
 
 /// Why a program did not do its part.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +31,15 @@ pub enum ScriptError {
     /// It cannot be run as it is.
     #[error("COSMOVISOR_CUSTOM_PREUPGRADE: {0} is not a regular file")]
     NotAFile(String),
-    /// It is not there, or cannot be made executable or started.
+    /// It is not there.
+    #[error("stat {}: {} (the file that COSMOVISOR_CUSTOM_PREUPGRADE names)", .path.display(), io_error(.source))]
+    Missing {
+        /// The script.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It cannot be made executable or started.
     #[error("{doing} {}: {source}", .path.display())]
     Io {
         /// What was being done.
@@ -71,7 +84,14 @@ pub async fn custom(root: &Path, home: &Path, file: &str, plan: &Plan) -> Result
             source,
         }
     };
-    let meta = fs::metadata(&path).map_err(io("looking for COSMOVISOR_CUSTOM_PREUPGRADE"))?;
+    info!(file = %path.display(), "looking for COSMOVISOR_CUSTOM_PREUPGRADE file");
+    let meta = fs::metadata(&path).map_err(|source| {
+        error!(file = %path.display(), "COSMOVISOR_CUSTOM_PREUPGRADE file missing");
+        ScriptError::Missing {
+            path: path.clone(),
+            source,
+        }
+    })?;
     if !meta.is_file() {
         return Err(ScriptError::NotAFile(file.to_owned()));
     }
@@ -81,10 +101,18 @@ pub async fn custom(root: &Path, home: &Path, file: &str, plan: &Plan) -> Result
             .map_err(io("making executable"))?;
     }
     let height = plan.height.to_string();
-    match run(&path, &[&plan.name, &height], home, Helpers::Keep).await? {
-        Ended::Code(0) => Ok(()),
-        how => Err(ScriptError::Custom { path, how }),
+    let (ended, printed) = run(&path, &[&plan.name, &height], home, Helpers::Keep).await?;
+    if ended != Ended::Code(0) {
+        return Err(ScriptError::Custom { path, how: ended });
     }
+    info!(
+        command = %path.display(),
+        argv1 = plan.name,
+        argv2 = height,
+        result = printed,
+        "COSMOVISOR_CUSTOM_PREUPGRADE result"
+    );
+    Ok(())
 }
 
 /// Runs the new binary's `pre-upgrade`; true if it has that command.
@@ -95,8 +123,10 @@ pub async fn pre_upgrade(root: &Path, bin: &Path, max_retries: i64) -> Result<bo
     let mut failures: i64 = 0;
     // A negative limit allows no attempt at all, as upstream has it.
     while failures <= max_retries {
-        match run(bin, &["pre-upgrade"], root, Helpers::End).await? {
+        let (ended, printed) = run(bin, &["pre-upgrade"], root, Helpers::End).await?;
+        match ended {
             Ended::Code(0) => {
+                info!(result = printed, "pre-upgrade result");
                 info!("pre-upgrade successful. continuing the upgrade.");
                 return Ok(true);
             }
@@ -127,13 +157,14 @@ enum Helpers {
     End,
 }
 
-/// Runs a program to its end, with what it prints in the log. Dropped, it ends the program.
+/// Runs a program to its end, with what it prints in the log, line by line. Gives back how it ended
+/// and what it printed on stdout, up to [`KEPT`] bytes. Dropped, it ends the program.
 async fn run(
     path: &Path,
     args: &[impl AsRef<OsStr>],
     directory: &Path,
     helpers: Helpers,
-) -> Result<Ended, ScriptError> {
+) -> Result<(Ended, String), ScriptError> {
     let io = |doing| {
         move |source| ScriptError::Io {
             doing,
@@ -162,31 +193,44 @@ async fn run(
     let out = child.stdout.take();
     let err = child.stderr.take();
     // A helper left behind may hold the pipes open for ever: the program's end ends the reading.
+    let printed = Arc::new(Mutex::new(Vec::new()));
     let reading = tokio::spawn({
-        let name = name.clone();
-        async move { tokio::join!(log_lines(&name, out), log_lines(&name, err)) }
+        let (name, printed) = (name.clone(), printed.clone());
+        let keep = move |line: &[u8]| {
+            let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
+            if printed.len() + line.len() < KEPT {
+                printed.extend_from_slice(line);
+                printed.push(b'\n');
+            }
+        };
+        async move { tokio::join!(log_lines(&name, out, keep), log_lines(&name, err, |_| ())) }
     });
     let ended = tokio::time::timeout(LIMIT, child.wait()).await;
-    if helpers == Helpers::End || ended.is_err() {
-        if let Err(text) = group::clear(group, Duration::ZERO).await {
-            error!(error = %text, "the program left processes behind");
-        }
+    if (helpers == Helpers::End || ended.is_err())
+        && let Err(text) = group::clear(group, Duration::ZERO).await
+    {
+        error!(error = %text, "the program left processes behind");
     }
     let _ = tokio::time::timeout(Duration::from_secs(1), reading).await;
     match ended {
-        Ok(status) => Ok(spawn::how(status.map_err(io("waiting for"))?)),
+        Ok(status) => {
+            let how = spawn::how(status.map_err(io("waiting for"))?);
+            let printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok((how, String::from_utf8_lossy(&printed).into_owned()))
+        }
         Err(_) => Err(ScriptError::TooLong {
             path: path.to_owned(),
         }),
     }
 }
 
-async fn log_lines(program: &str, stream: Option<impl AsyncRead + Unpin>) {
+async fn log_lines(program: &str, stream: Option<impl AsyncRead + Unpin>, keep: impl Fn(&[u8])) {
     const MAX_LINE: usize = 4096;
     let Some(stream) = stream else { return };
     let mut lines = BufReader::new(stream).split(b'\n');
     while let Ok(Some(mut line)) = lines.next_segment().await {
         line.truncate(MAX_LINE);
+        keep(&line);
         info!(program, "{}", String::from_utf8_lossy(&line));
     }
 }

@@ -60,7 +60,7 @@ pub enum StepError {
         why: String,
     },
     /// The binary could not be downloaded.
-    #[error("cannot download binary. {0}")]
+    #[error("{prefix}{0}", prefix = .0.stage().prefix())]
     Fetch(#[from] FetchError),
     /// The link could not be set.
     #[error(transparent)]
@@ -81,7 +81,7 @@ pub enum StepError {
         /// The backup.
         backup: PathBuf,
         /// What went wrong.
-        source: RestoreError,
+        source: Box<RestoreError>,
     },
     /// The thread that did it is gone.
     #[error("the step ended unexpectedly: {0}")]
@@ -109,6 +109,14 @@ impl Done {
             journal.failed_binary = self.failed_binary;
         }
     }
+}
+
+/// This moment as upstream logs one: RFC 3339, to the second, in the local zone.
+fn now() -> String {
+    let now = jiff::Zoned::now();
+    let zone = if now.offset().is_zero() { "Z" } else { "%:z" };
+    now.strftime(&format!("%Y-%m-%dT%H:%M:%S{zone}"))
+        .to_string()
 }
 
 /// What an operator can do about a failed step.
@@ -194,7 +202,7 @@ impl Steps {
             today: jiff::Zoned::now().date(),
         };
         info!(
-            "backup start time" = %jiff::Zoned::now(),
+            "backup start time" = %now(),
             "starting to take backup of data directory"
         );
         let steps = self.clone();
@@ -220,11 +228,16 @@ impl Steps {
 
     fn tell_backup(&self, report: &backup::Report) {
         info!(
-            "backup completion time" = %jiff::Zoned::now(),
+            "backup completion time" = %now(),
             "backup saved at" = %report.path.display(),
-            "time taken to complete backup" = ?report.took,
-            method = %report.summary.method,
+            "time taken to complete backup" = report.took.as_secs_f64() * 1000.0,
             "backup completed"
+        );
+        info!(
+            method = %report.summary.method,
+            files = report.summary.files,
+            bytes = report.summary.bytes,
+            "how the backup was made"
         );
         for passed in &report.passed {
             info!("{passed}");
@@ -332,7 +345,7 @@ impl Steps {
                 .await?
                 .map_err(|source| StepError::Restore {
                     backup: path,
-                    source,
+                    source: Box::new(source),
                 })?;
         warn!(
             backup = %restoration.backup.display(),
