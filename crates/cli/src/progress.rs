@@ -1,10 +1,11 @@
 //! Progress bars, on a terminal only.
 
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use baton_supervisor::backup;
 use baton_supervisor::telling::{Event, Observer};
+use baton_supervisor::{backup, fetch};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Redraws a second.
@@ -44,6 +45,15 @@ impl Bar {
 impl backup::Observer for Bar {
     fn progress(&self, progress: backup::Progress) {
         self.set(progress.bytes_done, Some(progress.bytes_total));
+    }
+}
+
+impl fetch::Observer for Bar {
+    fn progress(&self, progress: &fetch::Progress) -> ControlFlow<()> {
+        if progress.step == fetch::Step::Downloading {
+            self.set(progress.bytes, progress.total);
+        }
+        ControlFlow::Continue(())
     }
 }
 

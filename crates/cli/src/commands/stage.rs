@@ -17,10 +17,13 @@ use baton_supervisor::stage::init::{self, Executable};
 use baton_supervisor::stage::prepare::{Brought, Wanted, locate, prepare};
 use baton_supervisor::stage::show;
 
+use tracing::warn;
+
 use super::{Outcome, runtime};
 use crate::console;
 use crate::context::Context;
 use crate::ending::Ending;
+use crate::progress::Bar;
 
 /// How long the chain may take to tell its plan.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -110,12 +113,16 @@ async fn bring(config: &Config, wanted: &Wanted) -> Result<Brought, String> {
         environment: None,
         limits: fetch::Limits::default(),
     };
-    match fetch::release(&request, Arc::new(fetch::Unobserved)).await {
-        Ok(fetched) => Ok(match fetched.outcome {
-            fetch::Outcome::Installed | fetch::Outcome::Completed => Brought::Fetched,
-            fetch::Outcome::AlreadyThere => Brought::AlreadyThere,
-            fetch::Outcome::Kept { .. } => Brought::Kept,
-        }),
-        Err(error) => Err(error.to_string()),
+    let bar = Arc::new(Bar::bytes("downloading"));
+    let fetched = fetch::release(&request, bar.clone()).await;
+    bar.end();
+    let fetched = fetched.map_err(|error| error.to_string())?;
+    for warning in &fetched.warnings {
+        warn!("{warning}");
     }
+    Ok(match fetched.outcome {
+        fetch::Outcome::Installed | fetch::Outcome::Completed => Brought::Fetched,
+        fetch::Outcome::AlreadyThere => Brought::AlreadyThere,
+        fetch::Outcome::Kept { .. } => Brought::Kept,
+    })
 }
