@@ -373,3 +373,30 @@ fn following_ends_when_nobody_reads_any_more() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
+
+#[test]
+fn doctor_tells_by_its_exit_code_whether_the_next_upgrade_would_fail() {
+    let home = Home::with_node();
+    let good = home.run(BATON, &["doctor"]);
+    assert_eq!((good.err.as_str(), good.code), ("", Some(0)), "{good:?}");
+    assert!(good.out.contains("\nok    current-binary   genesis\n"));
+
+    fs::write(
+        home.path("data/upgrade-info.json"),
+        "{\"name\":\"v2\",\"height\":100}",
+    )
+    .unwrap();
+    let bad = home.run(BATON, &["doctor"]);
+    assert_eq!((bad.err.as_str(), bad.code), ("", Some(1)));
+    assert!(
+        bad.out
+            .contains("\nFAIL  next-binary      v2 at height 100")
+    );
+    assert!(
+        bad.out
+            .contains("to do: add it with `baton add-upgrade v2 ")
+    );
+    let json = home.run(BATON, &["doctor", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((&report["verdict"], json.code), (&"fail".into(), Some(1)));
+}

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod batch_file;
 pub mod binary;
 pub mod config;
+pub mod doctor;
 pub mod due;
 pub mod facts;
 pub mod fetch;

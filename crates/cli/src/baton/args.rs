@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::commands::backup::{BackupArgs, RestoreArgs, RollbackArgs};
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::tell::{EventsArgs, StatusArgs};
 use crate::demo;
 
@@ -129,6 +130,12 @@ pub(crate) enum Command {
     Restore(RestoreArgs),
     /// Take the last upgrade back: the previous release, and its data
     Rollback(RollbackArgs),
+    /// Look now for everything that would make the next upgrade fail
+    ///
+    /// Settings, rights, the link and the binaries, the plans of the file, the batch list and the
+    /// chain, room for the backup, whether the chain's height can be seen, and more, each with what
+    /// to do. Exit code 1 if the next upgrade would fail.
+    Doctor(DoctorArgs),
     /// Watch an upgrade of a practice node, with nothing but this executable
     Demo(demo::Args),
     /// Show the versions of baton and of the node

@@ -1,6 +1,7 @@
 //! The commands, the same for both faces.
 
 pub(crate) mod backup;
+pub(crate) mod doctor;
 pub(crate) mod run;
 pub(crate) mod stage;
 pub(crate) mod tell;

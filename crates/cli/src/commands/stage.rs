@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use baton_supervisor::config::Config;
-use baton_supervisor::fetch::info::Info;
-use baton_supervisor::fetch::{self, source::Source};
+use baton_supervisor::fetch;
 use baton_supervisor::heights;
 use baton_supervisor::layout::Release;
 use baton_supervisor::stage::add_batch::{self, BatchError};
 use baton_supervisor::stage::add_upgrade::{self, Upgrade};
 use baton_supervisor::stage::init::{self, Executable};
-use baton_supervisor::stage::prepare::{Brought, NoAddress, Wanted, prepare};
+use baton_supervisor::stage::prepare::{Brought, Wanted, locate, prepare};
 use baton_supervisor::stage::show;
 
 use super::{Outcome, runtime};
@@ -91,28 +90,10 @@ pub(crate) fn prepare_upgrade(context: &Context) -> Outcome {
         let plan = heights::current_plan(address, ANSWER).await;
         plan.map_err(|error| format!("failed to query current upgrade plan: {error}"))
     };
-    let locate = |info: &str| locate(config, info);
+    let locate = |info: &str| locate(info, config.download_must_have_checksum);
     let fetch = async |wanted: &Wanted| bring(config, wanted).await;
     runtime()?.block_on(prepare(config, query, locate, fetch))?;
     Ok(Ending::Done)
-}
-
-/// Where the info says that this machine's binary is.
-fn locate(config: &Config, info: &str) -> Result<String, NoAddress> {
-    let unreadable = |error: &dyn std::error::Error| NoAddress::Unreadable(error.to_string());
-    let url = match Info::read(info).map_err(|e| unreadable(&e))? {
-        Info::At(url) => url,
-        Info::Here(binaries) => {
-            let chosen = binaries.choose(&fetch::os_arch());
-            let (_, url) = chosen.map_err(|e| NoAddress::NotForHere(e.to_string()))?;
-            url.to_owned()
-        }
-    };
-    match Source::parse(&url, config.download_must_have_checksum) {
-        // as the plan has it, with the checksum
-        Ok(_) => Ok(url),
-        Err(error) => Err(NoAddress::Unreadable(format!("invalid url: {error}"))),
-    }
 }
 
 async fn bring(config: &Config, wanted: &Wanted) -> Result<Brought, String> {

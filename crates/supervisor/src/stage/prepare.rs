@@ -11,6 +11,8 @@ use tracing::{info, warn};
 
 use crate::binary;
 use crate::config::Config;
+use crate::fetch::info::Info;
+use crate::fetch::{self, source::Source};
 use crate::layout::{LinkError, Release};
 use crate::plan::Plan;
 
@@ -115,6 +117,24 @@ pub async fn prepare(
     }
     info!(%name, height, "Upgrade preparation complete");
     Ok(())
+}
+
+/// Where the plan's info says that this machine's binary is.
+pub fn locate(info: &str, must_have_checksum: bool) -> Result<String, NoAddress> {
+    let unreadable = |error: &dyn std::error::Error| NoAddress::Unreadable(error.to_string());
+    let url = match Info::read(info).map_err(|e| unreadable(&e))? {
+        Info::At(url) => url,
+        Info::Here(binaries) => {
+            let chosen = binaries.choose(&fetch::os_arch());
+            let (_, url) = chosen.map_err(|e| NoAddress::NotForHere(e.to_string()))?;
+            url.to_owned()
+        }
+    };
+    match Source::parse(&url, must_have_checksum) {
+        // as the plan has it, with the checksum
+        Ok(_) => Ok(url),
+        Err(error) => Err(NoAddress::Unreadable(format!("invalid url: {error}"))),
+    }
 }
 
 #[cfg(test)]
@@ -252,6 +272,28 @@ mod tests {
             let (result, log) = run(&Home::new(), world);
             assert_eq!(result, Err(says.to_owned()));
             assert_ne!(log.last().unwrap(), COMPLETE);
+        }
+    }
+
+    #[test]
+    fn the_info_says_where_the_binary_is() {
+        let here = format!(
+            r#"{{"binaries":{{"{}":"https://h/v2"}}}}"#,
+            fetch::os_arch()
+        );
+        assert_eq!(locate(&here, false), Ok("https://h/v2".to_owned()));
+        assert!(matches!(locate(&here, true), Err(NoAddress::Unreadable(_))));
+        let other = r#"{"binaries":{"plan9/386":"https://h/v2"}}"#;
+        assert!(matches!(
+            locate(other, false),
+            Err(NoAddress::NotForHere(_))
+        ));
+        for unreadable in ["", "{", "git::https://h/x"] {
+            let located = locate(unreadable, false);
+            assert!(
+                matches!(located, Err(NoAddress::Unreadable(_))),
+                "{unreadable}: {located:?}"
+            );
         }
     }
 
