@@ -12,11 +12,10 @@ use tracing::warn;
 
 use super::add_upgrade::{AddError, Upgrade, check_executable, put_binary, tell_of_plan};
 use super::csv::{self, CsvError, Rules};
-use super::place::give_to_owner_of_parent;
+use super::place::Fresh;
 use crate::batch;
 use crate::config::Config;
 use crate::config::go_text::io_error;
-use crate::files::write_atomic;
 use crate::plan::{MAX_PLAN_BYTES, Plan};
 
 /// One upgrade of the list.
@@ -192,23 +191,20 @@ pub fn add_batch(config: &Config, entries: &[Entry]) -> Result<(), BatchError> {
             .with_file_name(format!("upgrade-info.json.{}", entry.name));
         // The list itself, which is written below, would take the place of one of this name.
         if path != list {
-            write_atomic(&path, plan.to_json().as_bytes(), 0o755).map_err(|source| {
-                BatchError::Plan {
+            let written = Fresh::of(plan.to_json().as_bytes(), &path, 0o755);
+            written
+                .and_then(Fresh::replace)
+                .map_err(|source| BatchError::Plan {
                     path: path.clone(),
                     source,
-                }
-            })?;
+                })?;
         }
         tell_of_plan(&path, &plan);
         plans.push(plan);
     }
-    write_list(&list, &plans).map_err(|source| BatchError::List { path: list, source })
-}
-
-fn write_list(path: &Path, plans: &[Plan]) -> io::Result<()> {
-    write_atomic(path, batch::to_json(plans).as_bytes(), 0o600)?;
-    // Readable by its owner only, so that must be the one whose supervisor reads it.
-    give_to_owner_of_parent(path)
+    Fresh::of(batch::to_json(&plans).as_bytes(), &list, 0o600)
+        .and_then(Fresh::replace)
+        .map_err(|source| BatchError::List { path: list, source })
 }
 
 #[cfg(test)]

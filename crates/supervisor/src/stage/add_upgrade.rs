@@ -3,14 +3,13 @@
 //!
 //! The binary comes first, as upstream has it: a plan must not point to a release without one.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
-use super::place::{Fresh, give_to_owner_of_parent};
+use super::place::{Fresh, give_to_owner_of_parent, make_directories};
 use crate::config::Config;
 use crate::config::go_text::io_error;
 use crate::layout::{Layout, LinkError};
@@ -176,18 +175,10 @@ pub(super) fn put_binary(layout: &Layout, upgrade: &Upgrade<'_>) -> Result<Strin
         source,
     })?;
     let directory = binary.parent().unwrap_or(&binary);
-    let mut directories = DirBuilder::new();
-    directories.recursive(true).mode(0o755);
-    directories
-        .create(directory)
-        .map_err(|source| AddError::Directory {
-            path: directory.to_owned(),
-            source: match source.kind() {
-                // what is there already is no directory
-                io::ErrorKind::AlreadyExists => rustix::io::Errno::NOTDIR.into(),
-                _ => source,
-            },
-        })?;
+    make_directories(directory, 0o755).map_err(|source| AddError::Directory {
+        path: directory.to_owned(),
+        source,
+    })?;
     check_free(&binary, upgrade.force)?;
     let copied = Fresh::copy(&mut source, &binary, 0o755).and_then(|fresh| {
         if upgrade.force {
@@ -243,7 +234,6 @@ fn write_plan(layout: &Layout, plan: &Plan, path: &Path, force: bool) -> io::Res
     let baton = layout.baton();
     let records = Records::new(&baton);
     records.mark_operator_plan(marked)?;
-    give_to_owner_of_parent(&baton)?;
     if force {
         fresh.replace()?;
     } else {
@@ -253,6 +243,10 @@ fn write_plan(layout: &Layout, plan: &Plan, path: &Path, force: bool) -> io::Res
     let placed = Fingerprint::of(path)?;
     if placed != marked {
         records.mark_operator_plan(placed)?;
+    }
+    give_to_owner_of_parent(&baton)?;
+    for record in fs::read_dir(&baton)? {
+        give_to_owner_of_parent(&record?.path())?;
     }
     Ok(())
 }
@@ -452,6 +446,36 @@ mod tests {
             assert_eq!(add(&home, &upgrade(name, path)), (Err(says), vec![]));
         }
         assert!(!home.at("cosmovisor/upgrades").exists());
+    }
+
+    /// Root working for a service, if it is root that tests; else only that nothing is in the way.
+    #[test]
+    fn what_is_made_belongs_to_the_owner_of_the_home() {
+        use std::os::unix::fs::{MetadataExt, chown};
+        let home = Home::new();
+        let new = home.executable("v2");
+        if rustix::process::geteuid().is_root() {
+            for path in ["", "data", "cosmovisor"] {
+                chown(home.at(path), Some(65534), Some(65534)).unwrap();
+            }
+        }
+        let owner = fs::metadata(home.at("")).unwrap().uid();
+        let at_5 = Upgrade {
+            height: 5,
+            ..upgrade("v2", &new)
+        };
+        add(&home, &at_5).0.unwrap();
+        for path in [
+            "data/upgrade-info.json",
+            "cosmovisor/upgrades",
+            "cosmovisor/upgrades/v2",
+            "cosmovisor/upgrades/v2/bin",
+            "cosmovisor/upgrades/v2/bin/simd",
+            "cosmovisor/.baton",
+            "cosmovisor/.baton/operator-plan.json",
+        ] {
+            assert_eq!(fs::metadata(home.at(path)).unwrap().uid(), owner, "{path}");
+        }
     }
 
     #[test]

@@ -3,14 +3,14 @@
 //! Done in the order and with the log lines of Cosmovisor. What is there already is kept, so that
 //! it can be run again; only `config.toml` is replaced, and only after asking.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, BufRead};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
-use super::place::Fresh;
+use super::place::{Fresh, make_directories};
 use crate::binary::{self, BinaryError};
 use crate::config::Loaded;
 use crate::config::go_text::{io_error, quote};
@@ -173,9 +173,7 @@ fn make_bin_directory(path: &Path) -> Result<(), InitError> {
         Ok(_) => Err(InitError::NotADirectory(path.to_owned())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             info!("creating directory (and any parents): {}", quoted(path));
-            let mut directories = DirBuilder::new();
-            directories.recursive(true).mode(0o750);
-            directories.create(path).map_err(|source| InitError::Io {
+            make_directories(path, 0o750).map_err(|source| InitError::Io {
                 doing: "mkdir",
                 path: path.to_owned(),
                 source,

@@ -1,8 +1,12 @@
 //! Putting a file into its place whole: written beside it, synced, renamed.
+//!
+//! These commands are often run as root on the home of a service that is not. What they make goes
+//! to the owner of the directory that it is made in: the node must be able to write its own plan
+//! over the operator's, and the supervisor to write beside the binary.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -53,6 +57,7 @@ impl Fresh {
             .create_new(true)
             .mode(mode)
             .open(&fresh.path)?;
+        give_to_owner_of_parent(&fresh.path)?;
         write(&mut file)?;
         file.sync_all()?;
         Ok(fresh)
@@ -95,8 +100,27 @@ impl Drop for Fresh {
     }
 }
 
-/// Gives what root made to the owner of the directory it is in. `add-upgrade` is often run as root
-/// on the home of a service that is not, and must not lock that out of its own records.
+/// Makes a directory and those above it that are not there.
+pub(super) fn make_directories(path: &Path, mode: u32) -> io::Result<()> {
+    let missing: Vec<_> = path
+        .ancestors()
+        .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
+        .collect();
+    for directory in missing.into_iter().rev() {
+        match DirBuilder::new().mode(mode).create(directory) {
+            Ok(()) => give_to_owner_of_parent(directory)?,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
+            Err(e) => return Err(e),
+        }
+    }
+    if path.is_dir() {
+        Ok(())
+    } else {
+        Err(Errno::NOTDIR.into())
+    }
+}
+
+/// Gives what root made to the owner of the directory that it is in.
 pub(super) fn give_to_owner_of_parent(path: &Path) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
@@ -159,6 +183,21 @@ mod tests {
             .unwrap();
         assert_eq!(fs::read(&place).unwrap(), b"same");
         assert_eq!(names(dir.path()), ["simd"]);
+    }
+
+    #[test]
+    fn directories_are_made_down_to_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a/b/c");
+        make_directories(&deep, 0o750).unwrap();
+        make_directories(&deep, 0o750).unwrap();
+        assert_eq!(
+            fs::metadata(&deep).unwrap().permissions().mode() & 0o777,
+            0o750
+        );
+        fs::write(deep.join("file"), "").unwrap();
+        make_directories(&deep.join("file/d"), 0o750).unwrap_err();
+        make_directories(&deep.join("file"), 0o750).unwrap_err();
     }
 
     #[test]

@@ -131,7 +131,7 @@ pub fn locate(info: &str, must_have_checksum: bool) -> Result<String, NoAddress>
         }
     };
     match Source::parse(&url, must_have_checksum) {
-        // as the plan has it, with the checksum
+        // As the plan has it, with the checksum.
         Ok(_) => Ok(url),
         Err(error) => Err(NoAddress::Unreadable(format!("invalid url: {error}"))),
     }
