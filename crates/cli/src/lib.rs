@@ -1,6 +1,6 @@
 //! The executables `baton` and `cosmovisor`: two faces of one supervisor.
 //!
-//! A face parses its command line, in its own manner, and calls one of [`commands`], which are the
+//! A face parses its command line, in its own manner, and calls one of `commands`, which are the
 //! same for both and thin: they load the configuration, call the supervisor's library, and hand
 //! back how it ended. The face turns that into text, stream and exit code.
 
