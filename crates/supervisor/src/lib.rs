@@ -2,6 +2,8 @@
 //!
 //! The idea: every decision is a pure function or a plain state machine, and a thin driver turns
 //! decisions into system calls.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 
 pub mod backup;
 pub mod batch;

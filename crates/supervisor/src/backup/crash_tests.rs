@@ -29,11 +29,11 @@ fn take_request(home: &Path) -> Request {
     }
 }
 
-fn restore_request(home: &Path) -> RestoreRequest {
+fn restore_request(home: &Path, mode: Mode) -> RestoreRequest {
     RestoreRequest {
         backup: home.join("data-backup-2026-11-3"),
         data: home.join("data"),
-        mode: Mode::Auto,
+        mode,
         signing: SigningChoice::Newer,
         accept_unverified: false,
         today: TODAY,
@@ -50,7 +50,10 @@ fn child() {
     let home = Path::new(&home);
     let failed = match role.as_str() {
         "take" => take(&take_request(home), &()).err().map(|e| e.to_string()),
-        "restore" => restore(&restore_request(home), &())
+        "restore" => restore(&restore_request(home, Mode::Auto), &())
+            .err()
+            .map(|e| e.to_string()),
+        "restore by copy" => restore(&restore_request(home, Mode::Copy), &())
             .err()
             .map(|e| e.to_string()),
         "prune" => prune(home, &home.join("data"), 1, &())
@@ -135,7 +138,7 @@ fn a_disk_that_fills_up_during_a_restore_changes_nothing() {
     let home = Home::new();
     taken(take(&take_request(&home.path), &()).unwrap());
     let now = content(&home.data());
-    let output = run("restore", &home, "backup::copy=return(28)");
+    let output = run("restore by copy", &home, "backup::copy=return(28)");
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(told.contains("No space left on device"), "{told}");
     assert!(told.contains("nothing was changed"), "{told}");
@@ -176,7 +179,7 @@ fn a_restore_killed_anywhere_leaves_the_old_or_the_new_data_and_can_be_repeated(
         if new_in_place == Some(false) {
             assert_eq!(content(&home.data()), now, "{points}");
             assert_eq!(home.names(), ["data", "data-backup-2026-11-3"]);
-            restore(&restore_request(&home.path), &()).unwrap();
+            restore(&restore_request(&home.path, Mode::Auto), &()).unwrap();
         }
         assert_eq!(within(&home.data()), then, "{points}");
         assert_eq!(within(&aside), before, "{points}");

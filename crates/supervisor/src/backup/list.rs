@@ -1,5 +1,6 @@
 //! What lies in a backup directory: complete backups, Cosmovisor's, and what crashes left.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,16 @@ pub enum State {
     Unverified,
     /// With a manifest that cannot be read.
     Broken(String),
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Complete(summary) => write!(f, "complete ({})", summary.method),
+            Self::Unverified => f.write_str("unverified: without a manifest"),
+            Self::Broken(why) => write!(f, "broken: {why}"),
+        }
+    }
 }
 
 impl Entry {
@@ -152,6 +163,10 @@ mod tests {
         );
         assert!(entries[..3].iter().all(|e| e.state == State::Unverified));
         assert!(matches!(&entries[3].state, State::Broken(why) if why.contains("line 1")));
+        assert_eq!(
+            entries[0].state.to_string(),
+            "unverified: without a manifest"
+        );
     }
 
     #[test]

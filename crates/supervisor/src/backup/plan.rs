@@ -7,6 +7,7 @@ use std::path::Path;
 
 use blake3::Hash;
 use rustix::fs::ioctl_ficlone;
+use rustix::io::Errno;
 
 use super::carry::{How, Order, create, link};
 use super::error::{BackupError, Doing};
@@ -116,5 +117,16 @@ fn probe(
         }
         _ => {}
     }
-    Ok(tried.err().map(|errno| io::Error::from(errno).to_string()))
+    Ok(tried.err().map(why_not))
+}
+
+/// What the errors of cloning and linking mean for an operator.
+fn why_not(errno: Errno) -> String {
+    match errno {
+        Errno::XDEV => "the two directories are on different file systems".to_owned(),
+        Errno::OPNOTSUPP | Errno::NOTTY | Errno::NOSYS => {
+            "the file system does not support it".to_owned()
+        }
+        other => io::Error::from(other).to_string(),
+    }
 }

@@ -178,7 +178,10 @@ pub enum RestoreError {
     #[error("{} has appeared during the restore; nothing was changed; look what made it", .0.display())]
     Occupied(PathBuf),
     /// Another restore is under way.
-    #[error("a restore of this data is under way ({}); wait for it", .0.display())]
+    #[error(
+        "a restore of this data is under way in {} (its owner.json names the process); wait for it",
+        .0.display()
+    )]
     Running(PathBuf),
 }
 

@@ -277,4 +277,9 @@ fn a_restore_that_runs_is_not_disturbed() {
     let done = restore(&request(&home, &report.path), &()).unwrap();
     assert_eq!(done.settled, [Settled::Undone]);
     assert!(!left.exists());
+    // What a power cut leaves of a record that was just written.
+    fs::create_dir_all(left.join("tree")).unwrap();
+    fs::write(left.join("owner.json"), "").unwrap();
+    assert_eq!(settle::settle(&home.data()).unwrap(), [Settled::Undone]);
+    assert!(!left.exists());
 }

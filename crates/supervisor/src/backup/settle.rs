@@ -153,9 +153,8 @@ pub fn settle(data: &Path) -> Result<Vec<Settled>, RestoreError> {
     for path in Workspace::names(&place.parent, |stem| stem == place.stem)? {
         match Workspace::find(&path)? {
             Found::Left(owner, workspace) => match owner.work {
-                Work::Restore => settled.push(end(&place, workspace, None)?),
+                Work::Restore | Work::Backup => settled.push(end(&place, workspace, None)?),
                 Work::Swap(swap) => settled.push(end(&place, workspace, Some(&swap))?),
-                Work::Backup => {}
             },
             Found::Held => return Err(RestoreError::Running(path)),
             Found::Foreign => {}

@@ -129,7 +129,7 @@ fn to_another_file_system_everything_is_copied() {
         assert_eq!(report.summary.method, Method::Copy);
         let told = report.passed.last().unwrap().to_string();
         assert!(
-            told.starts_with("not hardlink: Invalid cross-device link"),
+            told.starts_with("not hardlink: the two directories are on different file systems"),
             "{told}"
         );
         assert_eq!(without_manifest(&report.path), content(&home.data()));
@@ -221,10 +221,7 @@ fn what_cannot_be_copied_is_told() {
     rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, 0o600.into(), 0).unwrap();
     let report = home.take(Mode::Copy);
     assert_eq!(report.skipped.len(), 1);
-    assert_eq!(
-        (report.skipped[0].path.as_path(), report.skipped[0].what),
-        (Path::new("pipe"), "pipe")
-    );
+    assert_eq!(report.skipped[0].to_string(), "pipe (a pipe)");
     assert_eq!(report.summary.skipped, 1);
     assert!(!report.path.join("pipe").exists());
     assert!(verify(&report.path, &()).unwrap().is_sound());

@@ -1,6 +1,7 @@
 //! A directory as it is: every file with what identifies it and what must be kept of it.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -62,6 +63,12 @@ pub struct Skipped {
     pub path: PathBuf,
     /// What it is.
     pub what: &'static str,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (a {})", self.path.display(), self.what)
+    }
 }
 
 /// A directory and all that is in it, each after its parent, in the order of the names.

@@ -240,7 +240,7 @@ fn has_subdirectory(text: &str) -> bool {
 }
 
 /// A URL for messages: without the password it may carry.
-pub(super) fn redact(text: &str) -> String {
+pub fn redact(text: &str) -> String {
     match Url::parse(text) {
         Ok(mut url) if url.password().is_some() => {
             let _ = url.set_password(Some("xxxxx"));

@@ -24,7 +24,9 @@ use crate::due::{Child, Refusal, Running, Until, Verdict};
 use crate::facts::{Circumstances, Dossier, LastLife};
 use crate::heights::{self, Heights, Reading, Unknown};
 use crate::layout::Layout;
-use crate::life::{Action, Ended, Event, Exit, Life, Now, Signal, Timer};
+use crate::life::{
+    Action, CRASH_LIMIT, CRASH_WINDOW, Ended, Event, Exit, Life, Now, Signal, Timer,
+};
 use crate::logging;
 use crate::node::reap::Reaper;
 use crate::node::signals::{self, Arrived};
@@ -349,10 +351,41 @@ impl Driver {
                         "upgrade detected, DAEMON_RESTART_AFTER_UPGRADE is off. Verify new upgrade and start cosmovisor again."
                     );
                 }
+                self.tell_exit(&exit);
                 self.exit = Some(exit);
             }
         }
         true
+    }
+
+    /// What an end of the supervisor means to the operator, where nothing else has told it.
+    fn tell_exit(&self, exit: &Exit) {
+        match exit {
+            Exit::CrashLoop(_) => self.telling.tell(telling::Event::CrashLoop {
+                exits: u32::try_from(CRASH_LIMIT).unwrap_or(u32::MAX),
+                within: CRASH_WINDOW,
+                what_to_do: "read the end of the node's log; the supervisor starts it again when \
+                             it is started itself"
+                    .to_owned(),
+            }),
+            Exit::NotRecorded(error) => self.telling.tell(telling::Event::UpgradeFailed {
+                name: self.upgrade_name(),
+                step: "record".to_owned(),
+                error: error.clone(),
+                what_to_do: format!(
+                    "make {} writable for the supervisor and see that its disk has room, then \
+                     start again; nothing was changed",
+                    self.layout.baton().display()
+                ),
+            }),
+            Exit::CannotStart(error) | Exit::Stuck(error) => {
+                self.telling.tell(telling::Event::Warning {
+                    text: error.clone(),
+                    what_to_do: "mend the cause, then start the supervisor again".to_owned(),
+                });
+            }
+            _ => {}
+        }
     }
 
     /// Answers what an operator asked over the control socket.
@@ -407,6 +440,20 @@ impl Driver {
             signal,
             ran_for,
         });
+        if self.life.is_running()
+            && let Some(machine) = self.life.upgrade()
+        {
+            self.telling.tell(telling::Event::Warning {
+                text: format!(
+                    "the binary of upgrade {} ended ({}) before the chain went on: the upgrade is not confirmed",
+                    machine.journal.plan.name,
+                    ended.text()
+                ),
+                what_to_do: "read the end of the node's log; start the supervisor again to go on, \
+                             or take the upgrade back with `baton rollback`"
+                    .to_owned(),
+            });
+        }
         self.last_end = Some((ended, ran_for));
         if let Some(mut life) = self.record.take() {
             life.ended = true;
@@ -444,7 +491,13 @@ impl Driver {
                     done.note_in(journal);
                 }
                 let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                let name = self.upgrade_name();
+                if done.changed {
+                    self.telling.tell(telling::Event::UpgradeStep {
+                        name: self.upgrade_name(),
+                        step: step.name().to_owned(),
+                        took,
+                    });
+                }
                 self.feed(Event::StepDone {
                     took_ms,
                     changed: done.changed,
@@ -452,13 +505,6 @@ impl Driver {
                 .await;
                 if let (false, Some(stage)) = (done.changed, step.leads_to()) {
                     crash_after(stage);
-                }
-                if done.changed {
-                    self.telling.tell(telling::Event::UpgradeStep {
-                        name,
-                        step: step.name().to_owned(),
-                        took,
-                    });
                 }
             }
             Err(text) => {
@@ -657,6 +703,9 @@ impl Driver {
                 return;
             }
         }
+        if self.dossier.fingerprint().is_none() {
+            self.telling.update(|status| status.plan = None);
+        }
         self.told = None;
         self.plan_told = false;
         self.next_ask = Instant::now();
@@ -719,7 +768,7 @@ impl Driver {
             },
         };
         let verdict = self.verdict(child)?;
-        self.tell_verdict(verdict);
+        self.tell_verdict(verdict, ended.is_some());
         match verdict {
             Verdict::Switch(_) => self.dossier.plan().cloned(),
             _ => None,
@@ -739,7 +788,7 @@ impl Driver {
         let Some(verdict) = self.verdict(child) else {
             return;
         };
-        self.tell_verdict(verdict);
+        self.tell_verdict(verdict, false);
         if let (Verdict::Switch(_), Some(plan)) = (verdict, self.dossier.plan().cloned()) {
             self.asked_to_stop = Some(Instant::now());
             let pid = self.last_leader();
@@ -778,7 +827,7 @@ impl Driver {
         }
     }
 
-    fn tell_verdict(&mut self, verdict: Verdict) {
+    fn tell_verdict(&mut self, verdict: Verdict, node_died: bool) {
         self.note_too_early(verdict);
         // The height in a wait changes with every block; the wait is told once.
         let waits_for_height = |verdict| matches!(verdict, Verdict::Wait(Until::Height(_)));
@@ -803,11 +852,14 @@ impl Driver {
                 provenance: self.dossier.author(),
             });
             fail_point!("supervisor::plan-seen", |_| crash());
+            self.note_binary();
         }
         match verdict {
             Verdict::Switch(because) => {
                 info!(name, height, because = because.text(), "the plan is due");
             }
+            // The node's own word waits for nothing but one answer.
+            Verdict::Wait(Until::AnyHeight) if self.dossier.is_nodes_word() => {}
             Verdict::Wait(until) => {
                 let why = match until {
                     Until::Height(at) => format!("the chain is at height {at}"),
@@ -818,7 +870,7 @@ impl Driver {
                     .tell(telling::Event::PlanWaiting { name, height, why });
             }
             Verdict::Never(refusal) => {
-                let (why, what_to_do) = refusal_text(refusal, &name);
+                let (why, what_to_do) = refusal_text(refusal, &name, node_died);
                 if !what_to_do.is_empty() {
                     warn!(name, height, why, what_to_do, "the plan is not followed");
                 }
@@ -911,7 +963,21 @@ impl Driver {
         if let Some(height) = height {
             self.feed(Event::Height(height)).await;
         }
+        self.note_binary();
         self.look().await;
+    }
+
+    /// Shows in `status` whether the plan's binary is in place, however it came there.
+    fn note_binary(&self) {
+        let Some(plan) = self.dossier.plan() else {
+            return;
+        };
+        let there = judge::binary_of(&self.layout, plan).is_some();
+        self.telling.update(|status| {
+            if let Some(shown) = status.plan.as_mut().filter(|p| p.name == plan.name) {
+                shown.fetched = there;
+            }
+        });
     }
 
     fn batch_turn(&mut self) {
@@ -1007,7 +1073,12 @@ fn hint(bin: &std::path::Path) -> String {
         .unwrap_or_default()
 }
 
-fn refusal_text(refusal: Refusal, name: &str) -> (String, String) {
+fn refusal_text(refusal: Refusal, name: &str, node_died: bool) -> (String, String) {
+    let newer_release = || {
+        format!(
+            "the data needs release {name} or a later one: point `current` to it, for instance with `ln -sfn upgrades/{name} current`"
+        )
+    };
     match refusal {
         Refusal::IsRunning => ("its release runs already".to_owned(), String::new()),
         Refusal::Older => (
@@ -1024,11 +1095,11 @@ fn refusal_text(refusal: Refusal, name: &str) -> (String, String) {
         ),
         Refusal::Past(Some(at)) => (
             format!("the chain is past it, at height {at}: the file is from another time or machine"),
-            String::new(),
+            if node_died { newer_release() } else { String::new() },
         ),
         Refusal::Past(None) => (
             "the data was written after it: the file came with a snapshot, and the node that runs may be too old for the data".to_owned(),
-            format!("the data needs release {name} or a later one: point `current` to it, for instance with `ln -sfn upgrades/{name} current`"),
+            newer_release(),
         ),
     }
 }

@@ -77,7 +77,11 @@ pub async fn supervise(loaded: Loaded, options: Options) -> Result<Exit, RunErro
     // Reads FAILPOINTS where fault points are compiled in; they stay for the process's life.
     std::mem::forget(fail::FailScenario::setup());
     let changed = loaded.changed();
-    let config = Arc::new(loaded.config);
+    let mut config = loaded.config;
+    if !changed.contains_key("DAEMON_GRPC_ADDRESS") {
+        config.grpc_address = grpc_address(&config);
+    }
+    let config = Arc::new(config);
     let layout = config.layout();
     let _lock = take_lock(&layout)?;
     for settled in backup::settle(layout.data())? {
@@ -116,6 +120,24 @@ pub async fn supervise(loaded: Loaded, options: Options) -> Result<Exit, RunErro
     });
     telling.shutdown(LAST_WORDS).await;
     Ok(exit)
+}
+
+/// Where the node's gRPC is, if the operator has not said: its own configuration tells. The default
+/// holds only for a node without one: another chain's node may listen there, and its heights must
+/// not be taken for this one's.
+fn grpc_address(config: &Config) -> String {
+    let app = config.home.join("config/app.toml");
+    let Ok(text) = std::fs::read_to_string(app) else {
+        return config.grpc_address.clone();
+    };
+    text.parse::<toml::Table>()
+        .ok()
+        .and_then(|table| {
+            let address = table.get("grpc")?.get("address")?.as_str()?;
+            // A node that listens everywhere listens on loopback too.
+            Some(address.replace("0.0.0.0:", "127.0.0.1:"))
+        })
+        .unwrap_or_else(|| config.grpc_address.clone())
 }
 
 /// The voice of this home's supervisor.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use crate::config::Config;
+use crate::due::Author;
 use crate::heights;
 use crate::plan::{self, Plan};
 use crate::telling::Event;
@@ -37,9 +38,19 @@ pub fn wanted(config: &Config) -> bool {
 /// Fetches every release that the chain plans, for as long as it runs.
 pub async fn keep_fetching(steps: Arc<Steps>) {
     let mut failed: Option<(Plan, Duration)> = None;
+    let mut told: Option<Plan> = None;
     loop {
         let (planned, answered) = planned(&steps).await;
         let mut pause = if answered { ASK } else { ASK_AGAIN };
+        if let Some(plan) = planned.as_ref().filter(|plan| told.as_ref() != Some(plan)) {
+            steps.telling().tell(Event::PlanSeen {
+                name: plan.name.clone(),
+                height: plan.height,
+                info: plan.info.clone(),
+                provenance: Author::Node,
+            });
+            told = Some(plan.clone());
+        }
         if let Some(plan) = planned {
             match steps.clone().prefetch(&plan).await {
                 Ok(()) => failed = None,

@@ -1,6 +1,7 @@
 //! The steps of an upgrade, as system calls. Each may be performed again after a crash.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -297,11 +298,20 @@ impl Steps {
         let path = self.layout.release_plan(&release);
         let text = recased.to_json();
         if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
-            write_atomic(&path, text.as_bytes(), 0o644).map_err(|source| StepError::Io {
-                doing: "writing",
-                path,
-                source,
-            })?;
+            match write_atomic(&path, text.as_bytes(), 0o644) {
+                Ok(()) => {}
+                // A release that root has put there is as good as any; `current` is what counts.
+                Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+                    warn!(path = %path.display(), error = %e, "the release cannot be marked with its plan");
+                }
+                Err(source) => {
+                    return Err(StepError::Io {
+                        doing: "writing",
+                        path,
+                        source,
+                    });
+                }
+            }
         }
         self.layout.switch(&release)?;
         Ok(Done::something())
@@ -349,7 +359,7 @@ impl Steps {
                 })?;
         warn!(
             backup = %restoration.backup.display(),
-            aside = ?restoration.aside,
+            aside = %restoration.aside.as_deref().unwrap_or_else(|| Path::new("-")).display(),
             "the data from before the upgrade was put back"
         );
         Ok(Done::something())
@@ -458,7 +468,7 @@ impl Steps {
         let begun = Instant::now();
         self.telling.tell(Event::PrefetchStarted {
             name: plan.name.clone(),
-            url: String::new(),
+            url: address_in(&plan.info),
         });
         let observer = {
             let (telling, cancel, name) =
@@ -490,5 +500,17 @@ impl Steps {
             took: begun.elapsed(),
         });
         Ok(())
+    }
+}
+
+/// Where a plan's info says that this machine's binary is, without credentials.
+fn address_in(info: &str) -> String {
+    match fetch::info::Info::read(info) {
+        Ok(fetch::info::Info::At(url)) => fetch::source::redact(&url),
+        Ok(fetch::info::Info::Here(binaries)) => binaries
+            .choose(&fetch::os_arch())
+            .map(|(_, url)| fetch::source::redact(url))
+            .unwrap_or_default(),
+        Err(_) => String::new(),
     }
 }
