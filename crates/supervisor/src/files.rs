@@ -7,6 +7,16 @@ use std::path::Path;
 
 /// Replaces the file at `path` by `content` such that a crash leaves the old or the new, whole.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, content, mode, true)
+}
+
+/// The same without waiting for the disk: whole after a crash of ours, perhaps lost after a power
+/// cut.
+pub fn write_quickly(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, content, mode, false)
+}
+
+fn replace(path: &Path, content: &[u8], mode: u32, durable: bool) -> io::Result<()> {
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file name"))?;
@@ -25,12 +35,14 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         .mode(mode)
         .open(&fresh)?;
     file.write_all(content)?;
-    file.sync_all()?;
+    if durable {
+        file.sync_all()?;
+    }
     drop(file);
     fs::rename(&fresh, path)?;
     match path.parent() {
-        Some(dir) => sync_dir(dir),
-        None => Ok(()),
+        Some(dir) if durable => sync_dir(dir),
+        _ => Ok(()),
     }
 }
 

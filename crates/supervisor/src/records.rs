@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::facts::{LastLife, OperatorPlan};
-use crate::files::write_atomic;
+use crate::files::{write_atomic, write_quickly};
 use crate::plan::Fingerprint;
 
 /// The notes of one home.
@@ -36,7 +36,10 @@ impl Records {
 
     /// Leaves the same for the next supervisor.
     pub fn save_last_life(&self, life: &LastLife) -> io::Result<()> {
-        self.write("node.json", life)
+        // The start of the node does not wait for the disk: after a power cut there is no node left
+        // that this could tell of, and less is assumed.
+        let text = serde_json::to_vec(life).map_err(io::Error::other)?;
+        write_quickly(&self.baton.join("node.json"), &text, 0o600)
     }
 
     /// The mark of the last plan that `add-upgrade` wrote.

@@ -746,10 +746,12 @@ impl Driver {
         let circumstances = Circumstances {
             running: &running,
             child,
-            chain_went_on: self
-                .dossier
-                .written_at_ns()
-                .is_some_and(|at| judge::chain_went_on(self.layout.data(), at)),
+            // Of no account while the node runs, and looking costs.
+            chain_went_on: !matches!(child, Child::Alive { .. })
+                && self
+                    .dossier
+                    .written_at_ns()
+                    .is_some_and(|at| judge::chain_went_on(self.layout.data(), at)),
             signed: judge::signed_height(self.layout.data()),
             skipped: self.skips.contains(&plan.height),
             rolled_back: judge::rolled_back(&self.layout, plan),
@@ -981,7 +983,7 @@ impl Driver {
     }
 
     fn batch_turn(&mut self) {
-        if !self.life.is_running() || self.life.upgrade().is_some() {
+        if self.batch.is_empty() || !self.life.is_running() || self.life.upgrade().is_some() {
             return;
         }
         if self.chain == Chain::Unasked {

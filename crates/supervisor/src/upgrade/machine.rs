@@ -145,8 +145,11 @@ impl Machine {
 
     /// Begins, or goes on where the journal left off.
     pub fn resume(&mut self) -> Vec<Action> {
-        self.journal.failure = None;
-        let mut actions = vec![Action::Record];
+        // Beyond a failure that is tried again, nothing differs from what is on disk.
+        let mut actions = match self.journal.failure.take() {
+            Some(_) => vec![Action::Record],
+            None => vec![],
+        };
         actions.extend(self.next());
         actions
     }
