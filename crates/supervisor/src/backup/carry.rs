@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::content::{self, Cut, Scratch};
 use super::error::{BackupError, Change, Doing};
+use super::flush::Flush;
 use super::progress::Meter;
 use super::tree::{Node, Seen};
 
@@ -48,10 +49,15 @@ pub(crate) struct Carried {
     pub(crate) instead: Option<String>,
 }
 
-/// Files from this size on are flushed by the worker that wrote them, so that the disk is busy
-/// while others are read; all smaller ones by one `syncfs` at the end, which costs one journal
-/// commit instead of thousands.
-const FLUSH_AT_ONCE: u64 = 1 << 20;
+/// What is the same for every file of a transfer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way<'a> {
+    pub(crate) from: &'a Path,
+    pub(crate) to: &'a Path,
+    /// Give files to their owners.
+    pub(crate) owner: bool,
+    pub(crate) flush: Flush,
+}
 
 impl Order<'_> {
     /// Bytes that will be read or written.
@@ -66,17 +72,15 @@ impl Order<'_> {
     /// Carries the file.
     pub(crate) fn carry(
         &self,
-        from_root: &Path,
-        to_root: &Path,
-        owner: bool,
+        way: Way<'_>,
         scratch: &mut Scratch,
         meter: &Meter,
     ) -> Result<Carried, BackupError> {
-        let from = from_root.join(&self.node.rel);
-        let to = to_root.join(&self.node.rel);
+        let from = way.from.join(&self.node.rel);
+        let to = way.to.join(&self.node.rel);
         let tried = match self.how {
             How::Linked => self.link(&from, &to, scratch, meter)?,
-            How::Cloned => self.clone_file(&from, &to, owner, scratch, meter)?,
+            How::Cloned => self.clone_file(&from, &to, way, scratch, meter)?,
             How::Copied => Err(None),
         };
         match tried {
@@ -86,7 +90,7 @@ impl Order<'_> {
                 instead: None,
             }),
             Err(instead) => {
-                let hash = self.copy(&from, &to, owner, scratch, meter)?;
+                let hash = self.copy(&from, &to, way, scratch, meter)?;
                 Ok(Carried {
                     how: How::Copied,
                     hash: Some(hash),
@@ -123,7 +127,7 @@ impl Order<'_> {
         &self,
         from: &Path,
         to: &Path,
-        owner: bool,
+        way: Way<'_>,
         scratch: &mut Scratch,
         meter: &Meter,
     ) -> Result<Tried, BackupError> {
@@ -141,10 +145,7 @@ impl Order<'_> {
             None => None,
         };
         self.unchanged_file(from, &source)?;
-        self.node
-            .attrs
-            .give(&target, owner)
-            .doing("setting owner, mode and times of", to)?;
+        self.finish(&target, to, way)?;
         Ok(Ok(hash))
     }
 
@@ -152,7 +153,7 @@ impl Order<'_> {
         &self,
         from: &Path,
         to: &Path,
-        owner: bool,
+        way: Way<'_>,
         scratch: &mut Scratch,
         meter: &Meter,
     ) -> Result<Hash, BackupError> {
@@ -170,14 +171,19 @@ impl Order<'_> {
         );
         let hash = self.checked(hash, from, to)?;
         self.unchanged_file(from, &source)?;
+        self.finish(&target, to, way)?;
+        Ok(hash)
+    }
+
+    /// Gives a file that was written all that is kept.
+    fn finish(&self, target: &File, to: &Path, way: Way<'_>) -> Result<(), BackupError> {
         self.node
             .attrs
-            .give(&target, owner)
+            .give(target, way.owner)
             .doing("setting owner, mode and times of", to)?;
-        if seen.size >= FLUSH_AT_ONCE {
-            rustix::fs::fdatasync(&target).doing("flushing", to)?;
-        }
-        Ok(hash)
+        way.flush
+            .file(target, self.node.seen.size)
+            .doing("flushing", to)
     }
 
     /// Reads a file that is shared, to see whether it is what it must be.

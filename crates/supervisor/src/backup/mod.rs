@@ -19,6 +19,7 @@ mod fault;
 mod carry;
 mod content;
 mod error;
+mod flush;
 mod list;
 mod manifest;
 mod mode;

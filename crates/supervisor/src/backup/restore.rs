@@ -20,6 +20,7 @@ use rustix::fs::{AtFlags, CWD, RenameFlags, StatxAttributes, StatxFlags, renamea
 use rustix::io::Errno;
 
 use super::error::{BackupError, Bytes, Doing};
+use super::flush::Flush;
 use super::manifest::Summary;
 use super::mode::{Method, Mode, Passed};
 use super::name::Day;
@@ -30,7 +31,7 @@ use super::signing::{self, Carrier, Choice, Kept, STATE_FILE, Signing};
 use super::source::Source;
 use super::space;
 use super::text;
-use super::transfer::{flush, seal, transfer, unseal};
+use super::transfer::{seal, transfer, unseal};
 use super::verify::{Difference, verify};
 use super::workspace::{Swap, Work, Workspace};
 use crate::files::sync_dir;
@@ -257,20 +258,16 @@ pub fn restore(request: &Request, observer: &dyn Observer) -> Result<Restoration
     let room = found.room(&plan)?;
 
     let to = work.tree();
-    transfer(
-        &found.source.path,
-        &to,
-        &found.source.tree.nodes,
-        &plan.orders,
-        observer,
-    )?;
+    let nodes = &found.source.tree.nodes;
+    let way = Flush::choose(nodes, &plan.orders);
+    transfer(&found.source.path, &to, nodes, &plan.orders, way, observer)?;
     fault!("backup::built", &to);
     found.source.tree.check_unchanged(|| observer.cancelled())?;
     if let Some(state) = &found.state {
         state.put(&to)?;
     }
-    flush(&to)?;
-    let attrs = &found.source.tree.nodes[0].attrs;
+    way.tree(&to, nodes)?;
+    let attrs = &nodes[0].attrs;
     seal(&to, attrs)?;
     if observer.cancelled() {
         return Err(BackupError::Cancelled.into());

@@ -204,7 +204,7 @@ impl Carrier {
         match self {
             Self::File(bytes, attrs) => write_atomic(&path, bytes, 0o600)
                 .and_then(|()| File::open(&path))
-                .and_then(|file| attrs.give(&file, owner)),
+                .and_then(|file| attrs.give(&file, owner).and_then(|()| file.sync_all())),
             Self::Symlink(target, attrs) => match fs::remove_file(&path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
                 _ => symlink(target, &path).and_then(|()| attrs.give_symlink(&path, owner)),

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::error::{BackupError, Doing};
+use super::flush::Flush;
 use super::list::{self, Entry};
 use super::manifest::{self, Line, MANIFEST, Summary, Upgrade};
 use super::mode::{Method, Mode, Passed};
@@ -21,7 +22,7 @@ use super::pattern::Patterns;
 use super::plan::Plan;
 use super::progress::{Observer, Progress, Stage};
 use super::space::{self, Ask};
-use super::transfer::{flush, keeps_owners, seal, transfer, unseal};
+use super::transfer::{keeps_owners, seal, transfer, unseal};
 use super::tree::{Kind, Skipped, Tree};
 use super::workspace::{Work, Workspace, rename_to_free};
 use crate::files::sync_dir;
@@ -143,7 +144,8 @@ fn take_with(
     fault!("backup::planned", work.path());
 
     let to = work.tree();
-    let carried = transfer(&places.data, &to, &tree.nodes, &plan.orders, observer)?;
+    let way = Flush::choose(&tree.nodes, &plan.orders);
+    let carried = transfer(&places.data, &to, &tree.nodes, &plan.orders, way, observer)?;
     fault!("backup::copied", &to);
     tree.check_unchanged(|| observer.cancelled())?;
 
@@ -154,7 +156,7 @@ fn take_with(
         bytes_done: 0,
         bytes_total: 0,
     });
-    flush(&to)?;
+    way.tree(&to, &tree.nodes)?;
     fault!("backup::flushed", &to);
 
     let mut copied_instead = None;

@@ -4,23 +4,31 @@ use std::fs::{DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::Path;
 
-use super::carry::{Carried, Order};
+use super::carry::{Carried, Order, Way};
 use super::error::{BackupError, Doing};
+use super::flush::Flush;
 use super::parallel;
 use super::progress::{Observer, Stage};
 use super::tree::{Attrs, Kind, Node};
 
 /// Makes `to` with all directories and symlinks of `nodes`, and carries the files ordered. The
-/// results are in the order of the orders. Nothing is durable yet, and `to` itself has not its
-/// attributes: see [`seal`].
+/// results are in the order of the orders. Not everything is durable yet (see [`Flush::tree`]), and
+/// `to` itself has not its attributes (see [`seal`]).
 pub(crate) fn transfer(
     from: &Path,
     to: &Path,
     nodes: &[Node],
     orders: &[Order<'_>],
+    flush: Flush,
     observer: &dyn Observer,
 ) -> Result<Vec<Carried>, BackupError> {
     let owner = keeps_owners();
+    let way = Way {
+        from,
+        to,
+        owner,
+        flush,
+    };
     for node in nodes {
         let at = to.join(&node.rel);
         match &node.kind {
@@ -40,7 +48,7 @@ pub(crate) fn transfer(
         orders,
         Order::bytes,
         observer,
-        |order, scratch, meter| order.carry(from, to, owner, scratch, meter),
+        |order, scratch, meter| order.carry(way, scratch, meter),
     )?;
     // A directory's times change with every name made in it, so the innermost come first.
     for node in nodes.iter().rev() {
@@ -49,16 +57,6 @@ pub(crate) fn transfer(
         }
     }
     Ok(carried)
-}
-
-/// Makes everything in a tree durable.
-///
-/// One `syncfs` instead of an `fsync` per file: of a hard-linked backup most files have nothing to
-/// flush, and on a journaling file system each `fsync` would commit the journal.
-pub(crate) fn flush(tree: &Path) -> Result<(), BackupError> {
-    File::open(tree)
-        .and_then(|dir| Ok(rustix::fs::syncfs(&dir)?))
-        .doing("flushing", tree)
 }
 
 /// Gives the root of a tree its attributes, durably. It stays writable for its owner, because a
