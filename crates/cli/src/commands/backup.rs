@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use baton_supervisor::backup::{self, Outcome as Took, SigningChoice, State};
+use baton_supervisor::backup::{self, Outcome as Took, SigningChoice};
 use baton_supervisor::config::Loaded;
 use baton_supervisor::node::{identity, lock};
 use baton_supervisor::records::Records;
@@ -131,7 +131,7 @@ fn take(loaded: &Loaded) -> Outcome {
                 console::out(&format!("{files} files were copied instead: {why}\n"));
             }
             for skipped in &report.skipped {
-                console::out(&format!("left out: {skipped:?}\n"));
+                console::out(&format!("left out: {skipped}\n"));
             }
         }
         Took::Found(entry) => console::out(&format!("{}\n", entry.path.display())),
@@ -151,7 +151,7 @@ fn list(loaded: &Loaded) -> Outcome {
     table
         .load_preset(comfy_table::presets::NOTHING)
         .set_header(["backup", "size", "files", "made by", "for upgrade"]);
-    for entry in &entries {
+    for entry in entries.iter().rev() {
         let name = entry.path.file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         match (&entry.state, entry.summary()) {
@@ -168,11 +168,14 @@ fn list(loaded: &Loaded) -> Outcome {
                 ]);
             }
             (state, None) => {
-                let what = match state {
-                    State::Complete(_) => "complete".to_owned(),
-                    other => format!("{other:?}").to_lowercase(),
-                };
-                table.add_row([name, "?".to_owned(), "?".to_owned(), what, "-".to_owned()]);
+                let unknown = || "?".to_owned();
+                table.add_row([
+                    name,
+                    unknown(),
+                    unknown(),
+                    state.to_string(),
+                    "-".to_owned(),
+                ]);
             }
         }
     }

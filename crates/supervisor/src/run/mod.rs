@@ -84,13 +84,6 @@ pub async fn supervise(loaded: Loaded, options: Options) -> Result<Exit, RunErro
     let config = Arc::new(config);
     let layout = config.layout();
     let _lock = take_lock(&layout)?;
-    for settled in backup::settle(layout.data())? {
-        warn!(
-            ?settled,
-            "a restore of the data was interrupted; it was brought to an end"
-        );
-    }
-    check_data(&layout)?;
     let records = Records::new(&layout.baton());
     let last = records.last_life();
     if let Some(process) = last.as_ref().and_then(|last| last.process.as_ref())
@@ -105,6 +98,14 @@ pub async fn supervise(loaded: Loaded, options: Options) -> Result<Exit, RunErro
             .await
             .map_err(RunError::Orphan)?;
     }
+    // Only now: a node that was left running could still hold what is put in order here.
+    for settled in backup::settle(layout.data())? {
+        warn!(
+            ?settled,
+            "a restore of the data was interrupted; it was brought to an end"
+        );
+    }
+    check_data(&layout)?;
     let journal = resume::pending(&config, &layout, &args)?;
     let telling = voice(&config, &layout, changed, observer);
     telling.tell(Event::SupervisorStarted {
