@@ -1,0 +1,1 @@
+//! Replaces a running process without losing a connection, a byte or a lock.

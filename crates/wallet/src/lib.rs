@@ -1,0 +1,1 @@
+//! The wallet: keys, accounts, addresses, and the building and signing of transactions.
