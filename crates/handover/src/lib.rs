@@ -1,1 +1,11 @@
 //! Replaces a running process without losing a connection, a byte or a lock.
+
+#[cfg(not(unix))]
+compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");
+
+mod gate;
+mod monotonic;
+mod parcel;
+
+pub use monotonic::Monotonic;
+pub use parcel::Parcel;
