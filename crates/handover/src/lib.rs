@@ -6,6 +6,7 @@ compile_error!("baton-handover passes descriptors over Unix sockets and runs on 
 mod gate;
 mod monotonic;
 mod parcel;
+mod protocol;
 
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
