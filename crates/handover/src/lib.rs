@@ -3,9 +3,17 @@
 #[cfg(not(unix))]
 compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");
 
+mod describe;
 mod gate;
+mod listen;
 mod monotonic;
 mod parcel;
+mod sealed;
+mod sys;
 
+pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
+pub use listen::{InheritError, ListenError, TcpListener};
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
+pub use sealed::SealedError;
+pub use sys::AdoptError;
