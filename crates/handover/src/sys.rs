@@ -22,6 +22,8 @@ use thiserror::Error;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::describe::Description;
+
 /// The seals without which mapped bytes could change or vanish under a reader.
 pub(crate) const SEALS: SealFlags = SealFlags::WRITE
     .union(SealFlags::SHRINK)
@@ -116,6 +118,17 @@ pub(crate) fn adopt(number: RawFd, expect: Expect) -> Result<OwnedFd, AdoptError
     // uses open theirs with the mark) and no value of this process owns it; the mark set above, under the lock, keeps a second
     // call from adopting it again.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// What is open under a number of this process; `None` if nothing is, or if the kernel does not tell.
+pub(crate) fn describe_number(number: RawFd) -> Option<Description> {
+    if number < 0 {
+        return None;
+    }
+    // SAFETY: the number is not -1, and the kernel is only asked questions about it. Its owner may close it meanwhile; then the
+    // answers are EBADF, or about another descriptor, and nothing is changed either way.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    Description::of(borrowed).ok()
 }
 
 /// Makes `command` pass `descriptor` to its child, under the number that is returned.
