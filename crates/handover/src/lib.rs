@@ -9,11 +9,16 @@ mod listen;
 mod monotonic;
 mod parcel;
 mod sealed;
+mod strays;
 mod sys;
 
 pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
-pub use listen::{InheritError, ListenError, TcpListener};
+pub use listen::{
+    InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,
+    UnixSeqpacket, UnixSeqpacketListener,
+};
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
 pub use sealed::SealedError;
+pub use strays::HeadroomError;
 pub use sys::AdoptError;

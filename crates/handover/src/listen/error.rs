@@ -84,6 +84,16 @@ pub enum ListenError {
         /// How long the lock was waited for, in milliseconds.
         waited_ms: u64,
     },
+    /// A relative path has nothing to be relative to, or the path is empty.
+    #[error(
+        "{name} has no usable path: the working directory cannot be told, or the path is empty"
+    )]
+    Path {
+        /// The name that was asked for.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The address of a Unix socket is too long for the kernel, or empty.
     #[error("{name} cannot have {address}: a Unix address has from 1 to {limit} bytes")]
     Length {

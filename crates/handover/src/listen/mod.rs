@@ -11,15 +11,17 @@
 
 mod accept;
 mod bind;
+mod claim;
+mod datagram;
 mod error;
 mod name;
 mod path;
 mod tcp;
+mod unix;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -27,10 +29,12 @@ use rustix::net::listen;
 use rustix::net::sockopt::set_socket_reuseport;
 use serde::{Deserialize, Serialize};
 
+pub use self::datagram::{UdpSocket, UnixDatagram};
 pub use self::error::{InheritError, ListenError};
 pub(crate) use self::name::MAX_SHAREABLES;
 pub(crate) use self::path::FileId;
 pub use self::tcp::TcpListener;
+pub use self::unix::{UnixAddress, UnixListener, UnixSeqpacket, UnixSeqpacketListener};
 
 use self::name::Name;
 use self::wanted::Wanted;
@@ -175,49 +179,6 @@ impl Shareables {
         Ok(key)
     }
 
-    /// The TCP listener of that name: inherited if its address is the one asked for, else bound. An inherited one of another
-    /// address stays unclaimed. Port 0 takes whichever port was inherited.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime; so do all that give a socket.
-    pub(crate) fn tcp(
-        &mut self,
-        name: &str,
-        address: SocketAddr,
-    ) -> Result<TcpListener, ListenError> {
-        let wanted = Wanted {
-            kind: Kind::Tcp,
-            address: Address::Inet(address),
-            accepting: true,
-        };
-        let (name, socket) = self.one(name, &wanted)?;
-        TcpListener::new(name.to_string(), socket, self.gate.clone()).map_err(unusable(&name))
-    }
-
-    /// At least `count` TCP listeners on one address, among which the kernel spreads connections (`SO_REUSEPORT`).
-    ///
-    /// Each has a queue of its own, so every inherited one is kept and must be accepted from, even if `count` is less.
-    pub(crate) fn tcp_group(
-        &mut self,
-        name: &str,
-        address: SocketAddr,
-        count: usize,
-    ) -> Result<Vec<TcpListener>, ListenError> {
-        let wanted = Wanted {
-            kind: Kind::Tcp,
-            address: Address::Inet(address),
-            accepting: true,
-        };
-        let gate = self.gate.clone();
-        self.group(name, wanted, count)?
-            .into_iter()
-            .map(|(name, socket)| {
-                TcpListener::new(name.to_string(), socket, gate.clone()).map_err(unusable(&name))
-            })
-            .collect()
-    }
-
     /// One socket of that name, inherited or bound.
     fn one(&mut self, name: &str, wanted: &Wanted) -> Result<(Name, Arc<OwnedFd>), ListenError> {
         let name = self.claimable(name)?;
@@ -321,11 +282,7 @@ impl Shareables {
         wanted: &Wanted,
         reuse_port: bool,
     ) -> Result<Arc<OwnedFd>, ListenError> {
-        if self.claimed.len() >= MAX_SHAREABLES {
-            return Err(ListenError::TooMany {
-                name: name.to_string(),
-            });
-        }
+        self.room(name)?;
         let (socket, file) = if let Address::Path(path) = &wanted.address {
             self.free(name, wanted)?;
             let (socket, file) = path::bind_path(&name.to_string(), wanted, path, self.backlog)?;
@@ -347,6 +304,16 @@ impl Shareables {
             (socket, None)
         };
         self.enter(name, socket, file)
+    }
+
+    /// An error if one more would be too many.
+    fn room(&self, name: &Name) -> Result<(), ListenError> {
+        if self.claimed.len() + self.unclaimed.len() >= MAX_SHAREABLES {
+            return Err(ListenError::TooMany {
+                name: name.to_string(),
+            });
+        }
+        Ok(())
     }
 
     /// Enters what this process opened itself.
