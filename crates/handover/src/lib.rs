@@ -4,14 +4,24 @@
 compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");
 
 mod channel;
+mod describe;
 mod exclusive;
 mod gate;
+mod listen;
 mod monotonic;
 mod parcel;
 mod protocol;
+mod sealed;
 mod state;
+mod strays;
+mod sys;
 
+pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
 pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
+pub use listen::{InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener};
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
+pub use sealed::SealedError;
 pub use state::State;
+pub use strays::HeadroomError;
+pub use sys::AdoptError;
