@@ -5,6 +5,8 @@ compile_error!("baton-handover passes descriptors over Unix sockets and runs on 
 
 pub mod connections;
 mod gate;
+#[cfg(feature = "http")]
+pub mod http;
 mod monotonic;
 mod parcel;
 

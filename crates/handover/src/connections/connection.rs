@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -108,6 +109,14 @@ impl Connection {
     /// What the program wrote on the parcel; empty for a new connection.
     pub fn label(&self) -> &[u8] {
         &self.label
+    }
+
+    /// The peer's address, if it has one: of a TCP connection that is not reset.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Unix(_) => None,
+        }
     }
 
     /// The connection's place in the registry.

@@ -4,13 +4,14 @@
 //! watch, and collects what they answer. So a freeze of ten thousand connections is one wake-up each, without timers or scans.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::seat::{Ask, Asking, Seat};
+use super::seat::{Ask, Asking, Seat, Standing, Window};
 use crate::Parcel;
 
 /// Most parcels that may wait for one kind to be served; more are closed. Far above the descriptors a process can hold by default.
@@ -54,7 +55,7 @@ struct State {
     kinds: BTreeMap<Arc<str>, KindState>,
     /// Seats ever given out; the next seat's number.
     seats: u64,
-    /// Freezes so far. A seat answers each of them once.
+    /// Freezes so far. A seat answers each freeze of its kind once.
     epoch: u64,
     /// Where a frozen kind's parcels go: to `gather`, or after it to `late`.
     gathering: bool,
@@ -67,8 +68,12 @@ struct State {
 struct KindState {
     ask: watch::Sender<Ask>,
     live: usize,
+    /// Live seats that can never move.
+    fixed: usize,
     /// Seats that still owe an answer to the freeze of the present epoch.
     owing: usize,
+    /// The last freeze of this kind.
+    epoch: u64,
     frozen: bool,
     claimed: bool,
     waiting: VecDeque<Parcel>,
@@ -79,7 +84,9 @@ impl Default for KindState {
         Self {
             ask: watch::Sender::new(Ask::Stay),
             live: 0,
+            fixed: 0,
             owing: 0,
+            epoch: 0,
             frozen: false,
             claimed: false,
             waiting: VecDeque::new(),
@@ -113,9 +120,13 @@ impl Registry {
         for name in kinds {
             let kind = state.kind(&name.as_ref().into());
             kind.frozen = true;
-            kind.owing = kind.live;
+            kind.epoch = epoch;
+            kind.owing = kind.live - kind.fixed;
             waiting.extend(kind.waiting.drain(..));
-            kind.ask.send_replace(Ask::Move { epoch });
+            kind.ask.send_replace(Ask::Move {
+                epoch,
+                parting: None,
+            });
         }
         state.given.extend(waiting);
         drop(state);
@@ -199,15 +210,27 @@ impl Registry {
         closed
     }
 
+    /// The handover is committed: of the kinds that were frozen, those connections that cannot move are asked to leave, spread evenly
+    /// over the window. The others still give themselves when they can; see [`late`](Self::late).
+    pub fn part(&self, window: Duration) {
+        let window = Window::from_now(window);
+        for kind in self.shared.lock().kinds.values() {
+            kind.ask.send_if_modified(|ask| match ask {
+                Ask::Move { parting, .. } => parting.replace(window).is_none(),
+                Ask::Stay | Ask::Leave(_) => false,
+            });
+        }
+    }
+
     /// Asks every connection of these kinds to leave, spread evenly over the window so that the peers do not come back all at once.
     pub fn leave<S: AsRef<str>>(&self, kinds: &[S], window: Duration) {
-        let from = Instant::now();
+        let window = Window::from_now(window);
         let mut state = self.shared.lock();
         for name in kinds {
             state
                 .kind(&name.as_ref().into())
                 .ask
-                .send_replace(Ask::Leave { from, window });
+                .send_replace(Ask::Leave(window));
         }
     }
 
@@ -262,12 +285,13 @@ impl Kind {
     pub fn seat(&self) -> Seat {
         let mut state = self.shared.lock();
         state.seats += 1;
-        let (number, epoch) = (state.seats, state.epoch);
+        let number = state.seats;
         let kind = state.kind(&self.name);
+        let epoch = kind.epoch;
         kind.live += 1;
-        let asking = Asking::new(kind.ask.subscribe(), number);
+        let ask = kind.ask.subscribe();
         drop(state);
-        Seat::new(self.clone(), asking, epoch)
+        Seat::new(Asking::new(self.clone(), ask, number, epoch))
     }
 
     /// The next connection that was moved in from a predecessor or has come back after a roll-back; none once the registry is
@@ -285,16 +309,35 @@ impl Kind {
     }
 
     /// A seat answers the freeze, unless it did so before.
-    pub(super) fn answer(&self, answered: &mut u64) {
-        if self.shared.lock().answer(&self.name, answered) {
+    pub(super) fn answer(&self, standing: &Standing) {
+        if self.shared.lock().answer(&self.name, standing) {
             self.shared.changed.notify_waiters();
         }
     }
 
-    /// A seat ends, with a parcel if the connection is to be served on.
-    pub(super) fn end(&self, answered: &mut u64, parcel: Option<Parcel>) {
+    /// A seat says that it will never move.
+    pub(super) fn fix(&self, standing: &Standing) {
         let mut state = self.shared.lock();
-        let mut news = state.answer(&self.name, answered) || parcel.is_some();
+        let last = state.answer(&self.name, standing);
+        if !standing.ended.load(Relaxed) && !standing.fixed.swap(true, Relaxed) {
+            state.kind(&self.name).fixed += 1;
+        }
+        drop(state);
+        if last {
+            self.shared.changed.notify_waiters();
+        }
+    }
+
+    /// A seat ends, with a parcel if the connection is to be served on. Ending twice is nothing.
+    pub(super) fn end(&self, standing: &Standing, parcel: Option<Parcel>) {
+        let mut state = self.shared.lock();
+        let mut news = state.answer(&self.name, standing) || parcel.is_some();
+        if standing.ended.swap(true, Relaxed) {
+            return;
+        }
+        if standing.fixed.load(Relaxed) {
+            state.kind(&self.name).fixed -= 1;
+        }
         let gathering = state.gathering;
         let kind = state.kind(&self.name);
         kind.live -= 1;
@@ -332,13 +375,16 @@ impl State {
     }
 
     /// Strikes a seat off those that owe an answer; whether that was the last of all.
-    fn answer(&mut self, name: &Arc<str>, answered: &mut u64) -> bool {
-        let epoch = self.epoch;
+    fn answer(&mut self, name: &Arc<str>, standing: &Standing) -> bool {
         let kind = self.kind(name);
-        if *answered == epoch || kind.owing == 0 {
+        let answered = standing.answered.swap(kind.epoch, Relaxed) == kind.epoch;
+        if answered
+            || kind.owing == 0
+            || standing.fixed.load(Relaxed)
+            || standing.ended.load(Relaxed)
+        {
             return false;
         }
-        *answered = epoch;
         kind.owing -= 1;
         self.owing() == 0
     }

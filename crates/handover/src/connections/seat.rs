@@ -1,5 +1,8 @@
 //! One connection's place in the registry.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -23,34 +26,66 @@ pub enum Asked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
     Stay,
-    Move { epoch: u64 },
-    Leave { from: Instant, window: Duration },
+    /// Those that cannot move hear of it only when it is known that the others have moved.
+    Move {
+        epoch: u64,
+        parting: Option<Window>,
+    },
+    Leave(Window),
 }
 
-/// Listens to what is asked of one connection.
+/// The time over which departures are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) from: Instant,
+    pub(super) length: Duration,
+}
+
+impl Window {
+    pub(super) fn from_now(length: Duration) -> Self {
+        Self {
+            from: Instant::now(),
+            length,
+        }
+    }
+}
+
+/// Listens to what is asked of one connection, and may answer for it.
 #[derive(Debug, Clone)]
 pub struct Asking {
+    kind: Kind,
     ask: watch::Receiver<Ask>,
     number: u64,
     heard: Ask,
+    standing: Arc<Standing>,
+}
+
+/// What the registry knows of one seat; read and written under its lock.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// The last freeze that this seat answered.
+    pub(super) answered: AtomicU64,
+    pub(super) fixed: AtomicBool,
+    pub(super) ended: AtomicBool,
 }
 
 /// A live connection's registration. Dropping it says that the connection ended.
 #[derive(Debug)]
 pub struct Seat {
-    kind: Kind,
     asking: Asking,
-    /// The last freeze that this seat answered.
-    answered: u64,
-    ended: bool,
 }
 
 impl Asking {
-    pub(super) fn new(ask: watch::Receiver<Ask>, number: u64) -> Self {
+    pub(super) fn new(kind: Kind, ask: watch::Receiver<Ask>, number: u64, epoch: u64) -> Self {
         Self {
+            kind,
             ask,
             number,
             heard: Ask::Stay,
+            standing: Arc::new(Standing {
+                answered: AtomicU64::new(epoch),
+                ..Standing::default()
+            }),
         }
     }
 
@@ -58,23 +93,28 @@ impl Asking {
     /// connection's own moment within the window over which the departures are spread.
     pub async fn asked(&mut self) -> Asked {
         loop {
-            let heard = self.heard;
-            let Ok(ask) = self.ask.wait_for(|ask| *ask != heard).await.map(|ask| *ask) else {
+            let (heard, fixed) = (self.heard, self.standing.fixed.load(Relaxed));
+            let news = |ask: &Ask| ask.says(fixed) != heard.says(fixed);
+            let Ok(ask) = self.ask.wait_for(news).await.map(|ask| *ask) else {
                 // without a registry nobody asks
                 return std::future::pending().await;
             };
-            match ask {
-                Ask::Stay => {
+            match ask.says(fixed) {
+                Said::Stay => {
                     self.heard = ask;
                     return Asked::Stay;
                 }
-                Ask::Move { .. } => {
+                Said::Move { .. } => {
                     self.heard = ask;
                     return Asked::Move;
                 }
-                Ask::Leave { from, window } => {
+                Said::Leave(window) if window.length.is_zero() => {
+                    self.heard = ask;
+                    return Asked::Leave;
+                }
+                Said::Leave(window) => {
                     tokio::select! {
-                        () = sleep_until(from + share(self.number, window)) => {
+                        () = sleep_until(window.from + share(self.number, window.length)) => {
                             self.heard = ask;
                             return Asked::Leave;
                         }
@@ -86,19 +126,50 @@ impl Asking {
     }
 }
 
-impl Seat {
-    pub(super) fn new(kind: Kind, asking: Asking, answered: u64) -> Self {
-        Self {
-            kind,
-            asking,
-            answered,
-            ended: false,
+/// What a question means to one seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Stay,
+    Move { epoch: u64 },
+    Leave(Window),
+}
+
+impl Ask {
+    fn says(self, fixed: bool) -> Said {
+        match self {
+            Self::Move { epoch, .. } if !fixed => Said::Move { epoch },
+            Self::Stay | Self::Move { parting: None, .. } => Said::Stay,
+            Self::Leave(window)
+            | Self::Move {
+                parting: Some(window),
+                ..
+            } => Said::Leave(window),
         }
+    }
+}
+
+impl Asking {
+    /// Answers a freeze with "not now": the connection is in the middle of something and gives itself at its next boundary. The
+    /// handover does not wait for it and moves it after the commit.
+    pub fn defer(&self) {
+        self.kind.answer(&self.standing);
+    }
+
+    /// Says once for all that this connection cannot move, so that no freeze waits for it. It is told to leave when
+    /// the others have moved.
+    pub fn stays(&self) {
+        self.kind.fix(&self.standing);
+    }
+}
+
+impl Seat {
+    pub(super) fn new(asking: Asking) -> Self {
+        Self { asking }
     }
 
     /// The kind of connection.
     pub fn kind(&self) -> &Kind {
-        &self.kind
+        &self.asking.kind
     }
 
     /// Waits until something new is asked; see [`Asking::asked`]. Cancel-safe.
@@ -116,24 +187,20 @@ impl Seat {
         self.asking.clone()
     }
 
-    /// Answers a freeze with "not now": the connection is in the middle of something and gives itself at its next boundary. The
-    /// handover does not wait for it and moves it after the commit.
-    pub fn defer(&mut self) {
-        self.kind.answer(&mut self.answered);
+    /// See [`Asking::defer`].
+    pub fn defer(&self) {
+        self.asking.defer();
     }
 
     /// Gives the connection away. If nobody asks (any more), it comes back through [`Kind::next`].
-    pub fn give(mut self, parcel: Parcel) {
-        self.ended = true;
-        self.kind.end(&mut self.answered, Some(parcel));
+    pub fn give(self, parcel: Parcel) {
+        self.asking.kind.end(&self.asking.standing, Some(parcel));
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if !self.ended {
-            self.kind.end(&mut self.answered, None);
-        }
+        self.asking.kind.end(&self.asking.standing, None);
     }
 }
 
