@@ -4,9 +4,12 @@
 compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");
 
 mod channel;
+pub mod connections;
 mod describe;
 mod exclusive;
 mod gate;
+#[cfg(feature = "http")]
+pub mod http;
 mod listen;
 mod monotonic;
 mod parcel;
