@@ -5,6 +5,7 @@ compile_error!("baton-handover passes descriptors over Unix sockets and runs on 
 
 mod gate;
 mod monotonic;
+mod notify;
 mod parcel;
 
 pub use monotonic::Monotonic;
