@@ -7,6 +7,7 @@ mod gate;
 mod monotonic;
 mod notify;
 mod parcel;
+mod pidfile;
 
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
