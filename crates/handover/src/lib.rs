@@ -5,6 +5,7 @@ compile_error!("baton-handover passes descriptors over Unix sockets and runs on 
 
 mod gate;
 mod monotonic;
+mod nginx;
 mod notify;
 mod parcel;
 mod pidfile;
