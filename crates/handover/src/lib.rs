@@ -9,6 +9,7 @@ mod nginx;
 mod notify;
 mod parcel;
 mod pidfile;
+mod triggers;
 
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
