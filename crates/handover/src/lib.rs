@@ -3,6 +3,7 @@
 #[cfg(not(unix))]
 compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");
 
+pub mod directory;
 mod gate;
 mod monotonic;
 mod nginx;
