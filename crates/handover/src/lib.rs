@@ -3,6 +3,7 @@
 #[cfg(not(unix))]
 compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");
 
+mod channel;
 pub mod directory;
 mod gate;
 mod monotonic;
@@ -10,6 +11,7 @@ mod nginx;
 mod notify;
 mod parcel;
 mod pidfile;
+mod protocol;
 mod triggers;
 
 pub use monotonic::Monotonic;
