@@ -12,6 +12,7 @@ mod notify;
 mod parcel;
 mod pidfile;
 mod protocol;
+pub mod report;
 mod triggers;
 
 pub use monotonic::Monotonic;
