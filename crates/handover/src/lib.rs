@@ -6,6 +6,7 @@ compile_error!("baton-handover passes descriptors over Unix sockets and runs on 
 mod channel;
 pub mod directory;
 mod gate;
+pub mod metrics;
 mod monotonic;
 mod nginx;
 mod notify;
