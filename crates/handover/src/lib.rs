@@ -4,6 +4,7 @@
 compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");
 
 mod channel;
+pub mod control;
 pub mod directory;
 mod gate;
 pub mod metrics;

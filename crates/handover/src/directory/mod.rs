@@ -85,6 +85,14 @@ pub enum DirectoryError {
         /// How long was waited.
         waited: std::time::Duration,
     },
+    /// A generation listens but has no room for one more who asks.
+    #[error("generation {generation} in the control directory {} has its queue of requests full; see why it does not take them", path.display())]
+    Full {
+        /// The directory.
+        path: PathBuf,
+        /// The generation.
+        generation: u64,
+    },
     /// No number could be had, or too much lies in the directory.
     #[error("the control directory {} holds {what}, over the limit of {limit}; remove what does not belong there", path.display())]
     Limit {
@@ -282,8 +290,13 @@ impl ControlDirectory {
     /// Connects to one generation; `None` if it does not listen.
     pub fn connect_to(&self, generation: u64) -> Result<Option<OwnedFd>, DirectoryError> {
         let name = socket_name(generation);
-        socket::connect(&self.directory, &name)
-            .map_err(|errno| self.failed(format!("connecting to {name}"), errno))
+        socket::connect(&self.directory, &name).map_err(|errno| match errno {
+            Errno::AGAIN => DirectoryError::Full {
+                path: self.path.clone(),
+                generation,
+            },
+            errno => self.failed(format!("connecting to {name}"), errno),
+        })
     }
 
     /// The generations that have a socket here, by number. Changes nothing.
