@@ -5,19 +5,27 @@ compile_error!("baton-handover passes descriptors over Unix sockets and runs on 
 
 mod channel;
 pub mod connections;
+pub mod control;
 mod describe;
+pub mod directory;
 mod exclusive;
 mod gate;
 #[cfg(feature = "http")]
 pub mod http;
 mod listen;
+pub mod metrics;
 mod monotonic;
+mod nginx;
+mod notify;
 mod parcel;
+mod pidfile;
 mod protocol;
+pub mod report;
 mod sealed;
 mod state;
 mod strays;
 mod sys;
+mod triggers;
 
 pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
 pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
