@@ -29,7 +29,10 @@ mod triggers;
 
 pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
 pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
-pub use listen::{InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener};
+pub use listen::{
+    InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,
+    UnixSeqpacket, UnixSeqpacketListener,
+};
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
 pub use sealed::SealedError;
