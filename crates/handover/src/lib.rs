@@ -12,6 +12,7 @@ mod exclusive;
 mod gate;
 #[cfg(feature = "http")]
 pub mod http;
+mod life;
 mod listen;
 pub mod metrics;
 mod monotonic;
@@ -22,9 +23,11 @@ mod pidfile;
 mod protocol;
 pub mod report;
 mod sealed;
+mod settings;
 mod state;
 mod strays;
 mod sys;
+mod transfer;
 mod triggers;
 
 pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
@@ -36,6 +39,7 @@ pub use listen::{
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
 pub use sealed::SealedError;
+pub use settings::Settings;
 pub use state::State;
 pub use strays::HeadroomError;
 pub use sys::AdoptError;
