@@ -3,6 +3,7 @@
 #[cfg(not(unix))]
 compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");
 
+mod activation;
 mod describe;
 mod gate;
 mod listen;
@@ -12,6 +13,7 @@ mod sealed;
 mod strays;
 mod sys;
 
+pub use activation::ActivationError;
 pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
 pub use listen::{
     InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,

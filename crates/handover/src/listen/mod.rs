@@ -31,12 +31,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::datagram::{UdpSocket, UnixDatagram};
 pub use self::error::{InheritError, ListenError};
-pub(crate) use self::name::MAX_SHAREABLES;
+pub(crate) use self::name::{MAX_SHAREABLES, Name};
 pub(crate) use self::path::FileId;
 pub use self::tcp::TcpListener;
 pub use self::unix::{UnixAddress, UnixListener, UnixSeqpacket, UnixSeqpacketListener};
 
-use self::name::Name;
 use self::wanted::Wanted;
 use crate::describe::{self, Address, Description, Kind};
 use crate::gate::Gate;
