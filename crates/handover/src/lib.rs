@@ -3,6 +3,7 @@
 #[cfg(not(unix))]
 compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");
 
+mod activation;
 mod channel;
 pub mod connections;
 pub mod control;
@@ -30,12 +31,10 @@ mod sys;
 mod transfer;
 mod triggers;
 
+pub use activation::ActivationError;
 pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
 pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
-pub use listen::{
-    InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,
-    UnixSeqpacket, UnixSeqpacketListener,
-};
+pub use listen::{InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener};
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
 pub use sealed::SealedError;
