@@ -9,6 +9,8 @@ mod gate;
 pub mod http;
 mod monotonic;
 mod parcel;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
