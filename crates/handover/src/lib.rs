@@ -30,6 +30,8 @@ mod strays;
 mod sys;
 mod transfer;
 mod triggers;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use activation::ActivationError;
 pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
