@@ -37,6 +37,13 @@ impl Keeper {
     }
 }
 
+/// A listener whose keeper is gone would wait, or accept, for ever.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.set(Flow::Closed);
+    }
+}
+
 impl Gate {
     /// Waits while the gate says `Wait`; then whether it is open. A gate whose keeper is gone is closed.
     pub(crate) async fn opened(&mut self) -> bool {
@@ -44,6 +51,13 @@ impl Gate {
             Ok(flow) => *flow == Flow::Open,
             Err(_) => false,
         }
+    }
+
+    /// Runs `take` if the gate is open, and keeps the keeper from turning it meanwhile: once [`Keeper::set`] has returned,
+    /// nothing more is taken. `take` must not wait.
+    pub(crate) fn while_open<T>(&self, take: impl FnOnce() -> T) -> Option<T> {
+        let flow = self.0.borrow();
+        (*flow == Flow::Open).then(take)
     }
 
     /// Waits until the gate is no longer open.
@@ -74,6 +88,42 @@ mod tests {
         let (keeper, mut gate) = gate();
         drop(keeper);
         assert!(!gate.opened().await);
+    }
+
+    #[tokio::test]
+    async fn a_gate_left_open_closes_with_its_keeper() {
+        let (keeper, mut gate) = gate();
+        keeper.set(Flow::Open);
+        assert_eq!(gate.while_open(|| 7), Some(7));
+        drop(keeper);
+        gate.shut().await;
+        assert!(!gate.opened().await);
+        assert_eq!(gate.while_open(|| 7), None);
+    }
+
+    #[test]
+    fn nothing_is_taken_once_the_gate_is_turned() {
+        let (keeper, gate) = gate();
+        keeper.set(Flow::Open);
+        let turned = std::sync::atomic::AtomicBool::new(false);
+        let (inside, is_inside) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let turned = &turned;
+            let taker = scope.spawn(move || {
+                gate.while_open(|| {
+                    inside.send(()).expect("the keeper listens");
+                    // Long enough for `set` to return, if it did not wait.
+                    for _ in 0..1_000 {
+                        std::thread::yield_now();
+                    }
+                    turned.load(std::sync::atomic::Ordering::SeqCst)
+                })
+            });
+            is_inside.recv().expect("the taker is inside");
+            keeper.set(Flow::Wait);
+            turned.store(true, std::sync::atomic::Ordering::SeqCst);
+            assert_eq!(taker.join().expect("no panic"), Some(false));
+        });
     }
 
     fn ask(mut gate: Gate) -> tokio::sync::mpsc::Receiver<bool> {

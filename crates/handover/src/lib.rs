@@ -4,9 +4,15 @@
 compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");
 
 mod channel;
+pub mod connections;
 pub mod control;
+mod describe;
 pub mod directory;
+mod exclusive;
 mod gate;
+#[cfg(feature = "http")]
+pub mod http;
+mod listen;
 pub mod metrics;
 mod monotonic;
 mod nginx;
@@ -15,7 +21,21 @@ mod parcel;
 mod pidfile;
 mod protocol;
 pub mod report;
+mod sealed;
+mod state;
+mod strays;
+mod sys;
 mod triggers;
 
+pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
+pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
+pub use listen::{
+    InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,
+    UnixSeqpacket, UnixSeqpacketListener,
+};
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
+pub use sealed::SealedError;
+pub use state::State;
+pub use strays::HeadroomError;
+pub use sys::AdoptError;
