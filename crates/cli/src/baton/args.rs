@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use crate::commands::backup::{BackupArgs, RestoreArgs, RollbackArgs};
 use crate::commands::doctor::DoctorArgs;
+use crate::commands::handover::{GenerationsArgs, UpgradeArgs};
 use crate::commands::tell::{EventsArgs, StatusArgs};
 use crate::demo;
 
@@ -136,6 +137,17 @@ pub(crate) enum Command {
     /// chain, room for the backup, whether the chain's height can be seen, and more, each with what
     /// to do. Exit code 1 if the next upgrade would fail.
     Doctor(DoctorArgs),
+    /// Ask a running server to hand over to a new process of its own
+    ///
+    /// For servers built with baton-handover, whatever they serve; it has nothing to do with the
+    /// upgrades of a chain, which `run` makes by itself at their height. Asks, waits, and prints
+    /// the report. Exit code 0 only if the successor serves; otherwise the server goes on as before.
+    Upgrade(UpgradeArgs),
+    /// Show the generations of a running server, and who of them holds what
+    ///
+    /// For servers built with baton-handover, as `upgrade`. Shows the one that serves, those that
+    /// still finish connections or sleep, and what dead ones left. Exit code 1 if nobody serves.
+    Generations(GenerationsArgs),
     /// Watch an upgrade of a practice node, with nothing but this executable
     Demo(demo::Args),
     /// Show the versions of baton and of the node
@@ -244,6 +256,8 @@ mod tests {
             "baton add-upgrade v2 path --upgrade-height=-3",
             "baton add-batch-upgrade --upgrade-list a:b:1,c:d:2",
             "baton version -o json --cosmovisor-only",
+            "baton upgrade /run/web --exec new --timeout 30s --json",
+            "baton generations /run/web --json",
             "baton -c x config",
             "baton config -c x --home y --name z",
         ] {

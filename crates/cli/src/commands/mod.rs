@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod doctor;
+pub(crate) mod handover;
 pub(crate) mod run;
 pub(crate) mod stage;
 pub(crate) mod tell;

@@ -153,7 +153,7 @@ pub(crate) async fn join(directory: &ControlDirectory) -> Result<Option<Channel>
 }
 
 /// Introduces a successor that this process has started, and waits for the end. `end` is the predecessor's end of their channel.
-pub(crate) async fn introduce(
+pub async fn introduce(
     directory: &Path,
     introduction: Introduction,
     end_of_channel: BorrowedFd<'_>,

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::report::{Report, UnixMillis, maybe_micros};
 
-pub use self::client::{ControlError, Found, generations, roll_back, status, upgrade};
-pub(crate) use self::client::{introduce, join};
+pub(crate) use self::client::join;
+pub use self::client::{ControlError, Found, generations, introduce, roll_back, status, upgrade};
 pub(crate) use self::server::{Incoming, Requester, Server};
 
 /// The version of requests and replies.
