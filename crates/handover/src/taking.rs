@@ -281,7 +281,9 @@ impl Taking {
                     match self.channel.send(&frame, &[], &[]).await {
                         // A closed channel is seen, and judged, when it is read from.
                         Ok(()) | Err(ChannelError::Closed) => {}
-                        Err(error) => warn!(%error, frame = frame.name(), "cannot tell the predecessor"),
+                        Err(error) => {
+                            warn!(%error, frame = frame.name(), "cannot tell the predecessor")
+                        }
                     }
                 }
                 Action::LetGo => self.let_go().await,
