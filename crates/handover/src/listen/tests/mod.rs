@@ -26,6 +26,8 @@ fn fresh() -> (Keeper, Shareables) {
 fn successor(predecessor: &Shareables) -> (Keeper, Shareables) {
     let (keeper, mut table) = fresh();
     for (listing, descriptor) in predecessor.offers().expect("described") {
+        let bytes = postcard::to_stdvec(&listing).expect("encoded");
+        let listing = postcard::from_bytes(&bytes).expect("decoded");
         let descriptor = descriptor.try_clone_to_owned().expect("a duplicate");
         table.inherit(listing, descriptor).expect("taken in");
     }
