@@ -43,3 +43,12 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 fn names(unclaimed: &[Unclaimed]) -> Vec<&str> {
     unclaimed.iter().map(|it| it.name.as_str()).collect()
 }
+
+/// Asks until it is so, for ten seconds.
+fn eventually(complaint: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "{complaint}");
+        std::thread::yield_now();
+    }
+}
