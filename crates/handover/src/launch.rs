@@ -93,6 +93,8 @@ pub(crate) fn start(
     nonce: &str,
     starter: Starter,
 ) -> io::Result<Child> {
+    // Before the channel is passed: nothing else of this process's is for the successor to have by inheritance.
+    sys::keep_descriptors(&mut command);
     let number = sys::pass(&mut command, socket);
     let word = match starter {
         Starter::Predecessor => "spawn",

@@ -46,7 +46,10 @@ pub use describe::{Address, DescribeError, Description, Difference, Kind, Verify
 pub use error::HandoverError;
 pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
 pub use handover::Handover;
-pub use listen::{InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener};
+pub use listen::{
+    InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,
+    UnixSeqpacket, UnixSeqpacketListener,
+};
 pub use listener::Listener;
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
