@@ -703,13 +703,13 @@ async fn many_pipelined_requests_are_served_in_order_on_both_sides() {
     ];
     let (mut client, twin) = generations[0].connect();
     drop(twin);
-    let requests: String = (0..3_000)
-        .map(|number| format!("GET /echo/{number} HTTP/1.1\r\n\r\n"))
+    let requests: Vec<u8> = (0..3_000)
+        .flat_map(|number| format!("GET /echo/{number} HTTP/1.1\r\n\r\n").into_bytes())
         .collect();
     let (reader, mut writer) =
         std::mem::replace(&mut client.stream, UnixStream::pair().unwrap().0).into_split();
     let writing = tokio::spawn(async move {
-        for piece in requests.as_bytes().chunks(1_777) {
+        for piece in requests.chunks(1_777) {
             writer.write_all(piece).await.unwrap();
         }
         writer
