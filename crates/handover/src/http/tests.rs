@@ -78,6 +78,7 @@ impl Generation {
             .route("/held/{number}", get(held))
             .route("/streamed/{number}", get(streamed))
             .route("/unread/{number}", post(unread))
+            .route("/other", get(other_protocol))
             .with_state(journal.clone());
         let registry = Registry::new();
         let kind = registry.kind("http");
@@ -171,6 +172,26 @@ impl hyper::body::Body for Chunks {
 async fn unread(Path(number): Path<u32>, State(journal): State<Journal>, _: HeaderMap) -> String {
     journal.note(number, b"");
     format!("{number}:")
+}
+
+/// Becomes another protocol, which says hello and echoes.
+async fn other_protocol(mut request: axum::extract::Request) -> axum::response::Response {
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let mut stream = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
+        stream.write_all(b"hello").await.unwrap();
+        let mut buffer = [0; 16];
+        while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+            stream.write_all(&buffer[..count]).await.unwrap();
+        }
+    });
+    let response = axum::response::Response::builder()
+        .status(101)
+        .header("upgrade", "other");
+    response
+        .header("connection", "upgrade")
+        .body(axum::body::Body::empty())
+        .unwrap()
 }
 
 struct Client {
@@ -671,4 +692,118 @@ async fn http2_peers_are_sent_away_once_the_others_have_moved() {
     );
     within(connection).await.unwrap().unwrap();
     within(old.registry.empty()).await;
+}
+
+#[tokio::test]
+async fn many_pipelined_requests_are_served_in_order_on_both_sides() {
+    let journal = Journal::new();
+    let generations = [
+        Generation::new("old", &journal),
+        Generation::new("new", &journal),
+    ];
+    let (mut client, twin) = generations[0].connect();
+    drop(twin);
+    let requests: Vec<u8> = (0..3_000)
+        .flat_map(|number| format!("GET /echo/{number} HTTP/1.1\r\n\r\n").into_bytes())
+        .collect();
+    let (reader, mut writer) =
+        std::mem::replace(&mut client.stream, UnixStream::pair().unwrap().0).into_split();
+    let writing = tokio::spawn(async move {
+        for piece in requests.chunks(1_777) {
+            writer.write_all(piece).await.unwrap();
+        }
+        writer
+    });
+    let (mut side, mut moved, mut seen, mut from_new) = (0, 0, Vec::new(), 0);
+    let mut reader = reader;
+    for number in 0..3_000 {
+        while !client.buffer.windows(4).any(|part| part == b"\r\n\r\n") {
+            within(reader.read_buf(&mut client.buffer)).await.unwrap();
+            generations[1 - side].registry.restore(Vec::new());
+            moved += generations[side].hand_over(&generations[1 - side]).await;
+            generations[side].drain_into(&generations[1 - side]);
+            side = 1 - side;
+        }
+        let head = client.until(b"\r\n\r\n").await.unwrap();
+        from_new += usize::from(head.contains("generation: new"));
+        let body = format!("{number}:");
+        while client.buffer.len() < body.len() {
+            within(reader.read_buf(&mut client.buffer)).await.unwrap();
+        }
+        seen.push(client.take(body.len()).await.unwrap() == body);
+    }
+    assert!(seen.iter().all(|right| *right));
+    assert!(
+        moved > 0 && from_new > 0 && from_new < 3_000,
+        "{moved} moves, {from_new} from the successor"
+    );
+    assert_eq!(journal.numbers(), (0..3_000).collect::<Vec<u32>>());
+    within(writing).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_foreign_protocol_is_left_alone_and_holds_no_freeze_up() {
+    let journal = Journal::new();
+    let (old, new) = (
+        Generation::new("old", &journal),
+        Generation::new("new", &journal),
+    );
+    let (mut client, _) = old.connect();
+    let request = "GET /other HTTP/1.1\r\nconnection: upgrade\r\nupgrade: other\r\n\r\nearly ";
+    client.send(request.as_bytes()).await;
+    assert!(
+        client
+            .until(b"\r\n\r\n")
+            .await
+            .unwrap()
+            .starts_with("HTTP/1.1 101")
+    );
+    assert_eq!(client.take(11).await.unwrap(), "helloearly ");
+    assert_eq!(old.hand_over(&new).await, 0);
+    client.send(b"late").await;
+    assert_eq!(client.take(4).await.unwrap(), "late");
+    drop(client);
+    within(old.registry.empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_is_cut_off() {
+    let journal = Journal::new();
+    let old = Generation::new("old", &journal);
+    let (mut client, twin) = old.connect();
+    drop(twin);
+    let body = "x".repeat(1_500_000);
+    let begin = Instant::now();
+    client
+        .send(format!("POST /echo/1 HTTP/1.1\r\ncontent-length: 1500000\r\n\r\n{body}").as_bytes())
+        .await;
+    old.registry.empty().await;
+    assert!(begin.elapsed() >= HttpSettings::default().write_stall);
+}
+
+#[tokio::test]
+async fn one_that_has_said_nothing_moves_and_leaves() {
+    let journal = Journal::new();
+    let (old, new) = (
+        Generation::new("old", &journal),
+        Generation::new("new", &journal),
+    );
+    let ((mut silent, twin), (mut begun, begun_twin)) = (old.connect(), old.connect());
+    begun.send(b"PRI * HTTP/2.0\r\n").await;
+    settle(&begun_twin).await;
+    drop((twin, begun_twin));
+    assert_eq!(old.hand_over(&new).await, 2);
+    new.registry.leave_all(Duration::ZERO);
+    silent.send(b"GET /echo/1 HTTP/1.1\r\n\r\n").await;
+    let answer = silent.answer(false).await.unwrap();
+    assert!(
+        answer.says("generation: new") && answer.says("connection: close"),
+        "{answer:?}"
+    );
+    begun.send(b"\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    // an HTTP/2 server: its first frame is its settings
+    while begun.buffer.len() < 9 {
+        begun.more().await.expect("served as HTTP/2");
+    }
+    assert_eq!(begun.buffer[3], 4);
 }
