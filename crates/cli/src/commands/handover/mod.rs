@@ -14,6 +14,7 @@ use anyhow::{Context as _, anyhow, bail};
 use baton_handover::control::{self, ControlError, Found, Progress, UpgradeRequest};
 use baton_handover::report::{Outcome as HandoverOutcome, Report};
 use baton_supervisor::config::GoDuration;
+use baton_supervisor::telling::words::one_line;
 use clap::ValueHint;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -208,11 +209,11 @@ impl Spinner {
     }
 
     fn tell(&self, step: &Progress) {
-        let mut text = step.phase.clone();
-        if !step.detail.is_empty() {
-            text = format!("{text}: {}", step.detail);
-        }
-        self.0.set_message(text);
+        let text = match step.detail.as_str() {
+            "" => step.phase.clone(),
+            detail => format!("{}: {detail}", step.phase),
+        };
+        self.0.set_message(one_line(&text));
     }
 
     fn end(&self) {
