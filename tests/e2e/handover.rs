@@ -184,7 +184,7 @@ fn every_way_to_fail_says_what_to_do() {
     let none = temp.path().join("none").to_str().unwrap().to_owned();
     fails(
         &["upgrade", &none],
-        &["there is no control directory", &none],
+        &["there is no control directory", &none, "baton run"],
     );
     fails(&["generations", &none], &["there is no control directory"]);
 

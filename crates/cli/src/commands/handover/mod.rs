@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use baton_handover::control::{self, ControlError, Found, Progress, UpgradeRequest};
+use baton_handover::directory::DirectoryError;
 use baton_handover::report::{Outcome as HandoverOutcome, Report};
 use baton_supervisor::config::GoDuration;
 use baton_supervisor::telling::words::one_line;
@@ -93,7 +94,7 @@ pub(crate) fn upgrade(args: UpgradeArgs) -> Outcome {
     let asked = control::upgrade(&args.directory, request, |step| spinner.tell(&step));
     let report = runtime.block_on(asked);
     spinner.end();
-    let report = report?;
+    let report = report.map_err(told)?;
     console::out(&if args.json {
         serde_json::to_string_pretty(&report)? + "\n"
     } else {
@@ -109,6 +110,16 @@ pub(crate) fn upgrade(args: UpgradeArgs) -> Outcome {
     } else {
         Ending::Wrong
     })
+}
+
+/// Whoever comes here with the name of a chain's upgrade is shown the way.
+fn told(error: ControlError) -> anyhow::Error {
+    match error {
+        ControlError::Directory(DirectoryError::Missing { .. }) => anyhow!(
+            "{error}; this command is for servers, the upgrades of a chain's node are made by `baton run`"
+        ),
+        other => other.into(),
+    }
 }
 
 /// What to do about a handover that failed.
