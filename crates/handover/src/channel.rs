@@ -74,14 +74,16 @@ pub struct Channel {
 #[derive(Debug)]
 pub struct Packet {
     bytes: Vec<u8>,
-    /// The descriptors that came with it, closed on exec.
+    /// How many descriptors came.
+    came: usize,
+    /// The descriptors that came with it, closed on exec. Whoever wants them takes them out.
     pub descriptors: Vec<OwnedFd>,
 }
 
 impl Packet {
     /// The head, and the tail behind it.
     pub fn open<'p, H: Deserialize<'p>>(&'p self) -> Result<(H, &'p [u8]), PacketError> {
-        decode(&self.bytes, self.descriptors.len())
+        decode(&self.bytes, self.came)
     }
 }
 
@@ -262,7 +264,11 @@ fn collect(socket: BorrowedFd<'_>) -> Result<Packet, Collected> {
         return Err(Collected::Failed(ChannelError::Closed));
     }
     bytes.truncate(received.bytes);
-    Ok(Packet { bytes, descriptors })
+    Ok(Packet {
+        bytes,
+        came: descriptors.len(),
+        descriptors,
+    })
 }
 
 #[cfg(test)]

@@ -202,16 +202,18 @@ impl<T: Send + Sync + 'static> Resource for Exclusive<T> {
                 return Ok(());
             }
             let open = Arc::clone(&self.cell.open);
-            // Opening blocks: a database reads its file.
-            let value = tokio::task::spawn_blocking(move || open())
+            // Opening blocks: a database reads its file. The slot goes along, so that giving up waiting leaves nothing half done.
+            let opened = tokio::task::spawn_blocking(move || {
+                *slot = Slot::Held(open()?);
+                Ok(())
+            });
+            opened
                 .await
                 .map_err(|_| self.panicked("opening"))?
                 .map_err(|source| ExclusiveError::Open {
                     name: self.cell.name.clone(),
                     source,
                 })?;
-            *slot = Slot::Held(value);
-            drop(slot);
             self.cell.turn.send_replace(Turn::Held);
             Ok(())
         })
@@ -227,9 +229,8 @@ impl<T: Send + Sync + 'static> Resource for Exclusive<T> {
                 });
             };
             self.cell.turn.send_replace(Turn::Released);
-            let value = std::mem::replace(&mut *slot, Slot::Released);
-            // Closing blocks: a database flushes. The lock stays taken until it is closed.
-            tokio::task::spawn_blocking(move || drop(value))
+            // Closing blocks: a database flushes. The slot stays locked until it is closed.
+            tokio::task::spawn_blocking(move || *slot = Slot::Released)
                 .await
                 .map_err(|_| self.panicked("closing"))
         })

@@ -3,6 +3,7 @@
 #[cfg(not(unix))]
 compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");
 
+mod activation;
 mod channel;
 pub mod connections;
 pub mod control;
@@ -12,6 +13,7 @@ mod exclusive;
 mod gate;
 #[cfg(feature = "http")]
 pub mod http;
+mod life;
 mod listen;
 pub mod metrics;
 mod monotonic;
@@ -22,20 +24,23 @@ mod pidfile;
 mod protocol;
 pub mod report;
 mod sealed;
+mod settings;
 mod state;
 mod strays;
 mod sys;
+mod transfer;
 mod triggers;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
+pub use activation::ActivationError;
 pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
 pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
-pub use listen::{
-    InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,
-    UnixSeqpacket, UnixSeqpacketListener,
-};
+pub use listen::{InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener};
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
 pub use sealed::SealedError;
+pub use settings::Settings;
 pub use state::State;
 pub use strays::HeadroomError;
 pub use sys::AdoptError;

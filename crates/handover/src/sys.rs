@@ -408,7 +408,7 @@ mod tests {
         let (other, _other_end) = UnixStream::pair().expect("a pair");
         let theirs = OwnedFd::from(theirs);
         let kept = theirs.try_clone().expect("a duplicate");
-        let mut command = Command::new("sh");
+        let mut command = Command::new("bash");
         let number = pass(&mut command, theirs);
         command
             .arg("-c")
@@ -417,7 +417,7 @@ mod tests {
                 other.as_raw_fd()
             ))
             .stdin(Stdio::null());
-        let mut child = command.spawn().expect("sh starts");
+        let mut child = command.spawn().expect("bash starts");
         assert!(fcntl_getfd(&kept).expect("open").contains(FdFlags::CLOEXEC));
         drop((command, kept));
         assert!(child.wait().expect("it ends").success());

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use rustix::net::{AddressFamily, SocketType, sockopt};
@@ -134,7 +134,18 @@ impl Connection {
         self.seat.asked().await
     }
 
-    /// Reads into the buffer, or hears what is asked; what is asked comes first. Cancel-safe.
+    /// What is asked at this moment and was not heard yet.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn asked_now(&mut self) -> Option<Asked> {
+        let asked = std::pin::pin!(self.seat.asked());
+        match asked.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(asked) => Some(asked),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Reads into the buffer, or hears what is asked; what is asked comes first. Meanwhile it writes what waits to be written, and
+    /// it does not read while the peer leaves [`UNSENT_LIMIT`] bytes untaken. Cancel-safe.
     pub async fn turn(&mut self, buffer: &mut BytesMut) -> io::Result<Turn> {
         buffer.reserve(READ_AT_ONCE);
         let mut asking = self.seat.asking();
@@ -144,8 +155,19 @@ impl Connection {
                 self.seat.hear(asking);
                 Ok(Turn::Asked(asked))
             }
-            read = self.read_buf(buffer) => Ok(Turn::Read(read?)),
+            read = self.read_and_drain(buffer) => Ok(Turn::Read(read?)),
         }
+    }
+
+    async fn read_and_drain(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        std::future::poll_fn(|cx| {
+            if !self.poll_room(cx)?.is_ready() {
+                return Poll::Pending;
+            }
+            let read = std::pin::pin!(self.read_buf(buffer));
+            read.poll(cx)
+        })
+        .await
     }
 
     /// Gives back bytes that were read and not used; they are read again before anything else.
@@ -159,20 +181,54 @@ impl Connection {
     /// Takes the message whole or, if the future is dropped, not at all. Waits while more than [`UNSENT_LIMIT`] bytes wait for the
     /// peer. Does not wait for the peer to read the message; flush for that.
     pub async fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        std::future::poll_fn(|cx| {
-            match self.poll_drain(cx) {
-                Poll::Ready(drained) => drained?,
-                Poll::Pending if self.unsent.len() >= UNSENT_LIMIT => return Poll::Pending,
-                Poll::Pending => {}
+        self.room().await?;
+        self.accept(message)
+    }
+
+    /// Waits until less than [`UNSENT_LIMIT`] bytes wait for the peer. Cancel-safe.
+    pub(crate) async fn room(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_room(cx)).await
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.poll_drain(cx) {
+            Poll::Pending if self.unsent.len() < UNSENT_LIMIT => Poll::Ready(Ok(())),
+            drained => drained,
+        }
+    }
+
+    /// Whether less than [`UNSENT_LIMIT`] bytes wait for the peer.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn has_room(&self) -> bool {
+        self.unsent.len() < UNSENT_LIMIT
+    }
+
+    /// Waits for room, or hears what is asked. Cancel-safe.
+    #[cfg(feature = "websocket")]
+    pub(crate) async fn room_or_asked(&mut self) -> io::Result<Option<Asked>> {
+        let mut asking = self.seat.asking();
+        tokio::select! {
+            biased;
+            asked = asking.asked() => {
+                self.seat.hear(asking);
+                Ok(Some(asked))
             }
-            self.unsent.extend_from_slice(message);
-            // what the kernel takes at once need not wait for a flush
-            match self.poll_drain(cx) {
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
+            room = self.room() => room.map(|()| None),
+        }
+    }
+
+    /// Takes bytes to be written, however many, and writes what the kernel takes at once.
+    pub(crate) fn accept(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.unsent.extend_from_slice(bytes);
+        while !self.unsent.is_empty() {
+            match self.stream.try_write(&self.unsent) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.unsent.advance(written),
+                Err(full) if full.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
             }
-        })
-        .await
+        }
+        Ok(())
     }
 
     /// Packs the connection up, with a label that tells the successor what it must know. From here on nobody in this process reads
@@ -366,6 +422,13 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
         }
     }
 

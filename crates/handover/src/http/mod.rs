@@ -15,3 +15,5 @@ mod wire;
 pub use serve::{Arrivals, serve, serve_connection};
 pub use settings::HttpSettings;
 pub use watched::RequestBody;
+#[cfg(feature = "websocket")]
+pub(crate) use wire::Wire;

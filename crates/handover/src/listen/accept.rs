@@ -10,9 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::net::listen;
+use rustix::net::sockopt::socket_acceptconn;
 use tokio::io::{Interest, Ready};
 use tokio::time::Instant;
 
+use super::{Obtained, Opening};
 use crate::gate::Gate;
 use crate::sys::Registered;
 
@@ -25,8 +28,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Acceptor {
     name: String,
-    socket: Registered,
+    socket: Arc<OwnedFd>,
+    /// None before a socket that joins a group listens: the runtime would take it for one that has ended.
+    registered: Option<Registered>,
     gate: Gate,
+    /// The length of queue to ask for when the gate first opens.
+    backlog: Option<i32>,
     scarcity: Option<Scarcity>,
 }
 
@@ -39,14 +46,46 @@ struct Scarcity {
 }
 
 impl Acceptor {
-    /// Registers the socket with the runtime this is called in.
-    pub(super) fn new(name: String, socket: Arc<OwnedFd>, gate: Gate) -> io::Result<Self> {
-        Ok(Self {
-            name,
-            socket: Registered::new(socket, Interest::READABLE)?,
-            gate,
+    /// Registers the socket, if it listens already, with the runtime this is called in.
+    pub(super) fn new(obtained: Obtained) -> io::Result<Self> {
+        let backlog = match obtained.opening {
+            Opening::Listen(backlog) => Some(backlog),
+            Opening::Done | Opening::Bind(_) => None,
+        };
+        let mut acceptor = Self {
+            name: obtained.name,
+            socket: obtained.socket,
+            registered: None,
+            gate: obtained.gate,
+            backlog,
             scarcity: None,
-        })
+        };
+        if socket_acceptconn(&acceptor.socket)? {
+            acceptor.register()?;
+        }
+        Ok(acceptor)
+    }
+
+    fn register(&mut self) -> io::Result<()> {
+        let socket = Arc::clone(&self.socket);
+        self.registered = Some(Registered::new(socket, Interest::READABLE)?);
+        Ok(())
+    }
+
+    /// Asks for the queue that is still to be asked for, and registers the socket if that was not possible before. Whether the
+    /// gate was open for it.
+    fn open(&mut self) -> io::Result<bool> {
+        if let Some(backlog) = self.backlog {
+            match self.gate.while_open(|| listen(&self.socket, backlog)) {
+                None => return Ok(false),
+                Some(listening) => listening?,
+            }
+            self.backlog = None;
+        }
+        if self.registered.is_none() {
+            self.register()?;
+        }
+        Ok(true)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -63,6 +102,13 @@ impl Acceptor {
             if !self.gate.opened().await {
                 return Ok(None);
             }
+            if !self.open()? {
+                continue;
+            }
+            let registered = self
+                .registered
+                .as_ref()
+                .expect("an open socket is registered");
             if let Some(Scarcity { retry, .. }) = self.scarcity {
                 tokio::select! {
                     biased;
@@ -75,7 +121,7 @@ impl Acceptor {
             let mut ready = tokio::select! {
                 biased;
                 () = self.gate.shut() => continue,
-                ready = self.socket.readable() => ready?,
+                ready = registered.readable() => ready?,
             };
             let socket = ready.get_inner().as_fd();
             // A shut gate leaves the readiness as it is: it will not be announced again when the gate opens.

@@ -1,7 +1,7 @@
 //! Binding what was not inherited.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{
@@ -11,11 +11,11 @@ use rustix::net::{
 use super::wanted::Wanted;
 use crate::describe::{Address, Kind};
 
-/// A new socket that is what `wanted` says, non-blocking and close-on-exec; listening if it is to accept.
+/// A new socket, non-blocking and close-on-exec, not bound yet.
 ///
 /// As in std and tokio, a TCP listener gets `SO_REUSEADDR` (so that connections of a former process in TIME-WAIT are no
 /// obstacle), and `IPV6_V6ONLY` is left to the system: unless `net.ipv6.bindv6only` is set, `[::]` takes IPv4 as well.
-pub(super) fn bound(wanted: &Wanted, reuse_port: bool, backlog: i32) -> io::Result<OwnedFd> {
+pub(super) fn unbound(wanted: &Wanted, reuse_port: bool) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let (socket_type, protocol) = match wanted.kind {
         Kind::Tcp => (SocketType::STREAM, Some(ipproto::TCP)),
@@ -31,17 +31,28 @@ pub(super) fn bound(wanted: &Wanted, reuse_port: bool, backlog: i32) -> io::Resu
         _ => AddressFamily::UNIX,
     };
     let socket = socket_with(family, socket_type, flags, protocol)?;
-    if let Address::Inet(address) = &wanted.address {
-        if wanted.kind == Kind::Tcp {
-            set_socket_reuseaddr(&socket, true)?;
-        }
-        if reuse_port {
-            set_socket_reuseport(&socket, true)?;
-        }
-        bind(&socket, address)?;
-    } else {
-        bind(&socket, &unix_address(&wanted.address)?)?;
+    if wanted.kind == Kind::Tcp {
+        set_socket_reuseaddr(&socket, true)?;
     }
+    if reuse_port {
+        set_socket_reuseport(&socket, true)?;
+    }
+    Ok(socket)
+}
+
+/// Gives the socket its address.
+pub(super) fn bind_to(socket: impl AsFd, address: &Address) -> io::Result<()> {
+    match address {
+        Address::Inet(address) => bind(socket, address)?,
+        address => bind(socket, &unix_address(address)?)?,
+    }
+    Ok(())
+}
+
+/// A new socket that is what `wanted` says; listening if it is to accept.
+pub(super) fn bound(wanted: &Wanted, reuse_port: bool, backlog: i32) -> io::Result<OwnedFd> {
+    let socket = unbound(wanted, reuse_port)?;
+    bind_to(&socket, &wanted.address)?;
     if wanted.accepting {
         listen(&socket, backlog)?;
     }

@@ -6,18 +6,14 @@
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use super::datagram::{UdpSocket, UnixDatagram};
 use super::error::ListenError;
-use super::name::Name;
 use super::tcp::TcpListener;
 use super::unix::{SUN_PATH, UnixAddress, UnixListener, UnixSeqpacketListener};
 use super::wanted::Wanted;
-use super::{Shareables, unusable};
+use super::{Obtained, Shareables};
 use crate::describe::{Address, Kind};
-use crate::gate::Gate;
 
 /// All of these panic outside a tokio runtime, except `file`.
 impl Shareables {
@@ -36,7 +32,8 @@ impl Shareables {
     /// At least `count` TCP listeners (and at least one) on one address, among which the kernel spreads connections
     /// (`SO_REUSEPORT`).
     ///
-    /// Each has a queue of its own, so every inherited one is kept and must be accepted from, even if `count` is less.
+    /// Each has a queue of its own, so every inherited one is kept and must be accepted from, even if `count` is less. One that
+    /// is added to inherited ones listens when this process first accepts from it, and not before the commit.
     pub(crate) fn tcp_group(
         &mut self,
         name: &str,
@@ -57,7 +54,8 @@ impl Shareables {
 
     /// At least `count` UDP sockets (and at least one) on one address, among which the kernel spreads peers (`SO_REUSEPORT`).
     ///
-    /// A socket added to the group changes which peer goes to which socket. Every inherited one is kept, as for TCP.
+    /// A socket added to the group changes which peer goes to which socket. Every inherited one is kept, as for TCP; one that is
+    /// added to inherited ones is bound when this process first receives from it, and not before the commit.
     pub(crate) fn udp_group(
         &mut self,
         name: &str,
@@ -111,7 +109,7 @@ impl Shareables {
             address: Address::None,
             accepting: false,
         };
-        let inherited = self.claim(&name, &wanted)?;
+        let inherited = self.claim(&name, &wanted);
         let descriptor = inherited.map_or_else(
             || {
                 self.room(&name)?;
@@ -123,7 +121,10 @@ impl Shareables {
             },
             Ok,
         )?;
-        let copy = descriptor.try_clone().map_err(unusable(&name))?;
+        let copy = descriptor.try_clone().map_err(|source| ListenError::Use {
+            name: name.to_string(),
+            source,
+        })?;
         Ok(copy.into())
     }
 
@@ -131,10 +132,9 @@ impl Shareables {
         &mut self,
         name: &str,
         wanted: &Wanted,
-        wrap: impl Fn(String, Arc<OwnedFd>, Gate) -> io::Result<T>,
+        wrap: impl Fn(Obtained) -> io::Result<T>,
     ) -> Result<T, ListenError> {
-        let (name, socket) = self.one(name, wanted)?;
-        wrap(name.to_string(), socket, self.gate.clone()).map_err(unusable(&name))
+        wrapped(self.one(name, wanted)?, wrap)
     }
 
     fn several<T>(
@@ -142,14 +142,22 @@ impl Shareables {
         name: &str,
         wanted: Wanted,
         count: usize,
-        wrap: impl Fn(String, Arc<OwnedFd>, Gate) -> io::Result<T>,
+        wrap: impl Fn(Obtained) -> io::Result<T>,
     ) -> Result<Vec<T>, ListenError> {
         let members = self.group(name, wanted, count)?;
-        let wrap = |(name, socket): (Name, Arc<OwnedFd>)| {
-            wrap(name.to_string(), socket, self.gate.clone()).map_err(unusable(&name))
-        };
-        members.into_iter().map(wrap).collect()
+        members
+            .into_iter()
+            .map(|member| wrapped(member, &wrap))
+            .collect()
     }
+}
+
+fn wrapped<T>(
+    obtained: Obtained,
+    wrap: impl Fn(Obtained) -> io::Result<T>,
+) -> Result<T, ListenError> {
+    let name = obtained.name.clone();
+    wrap(obtained).map_err(|source| ListenError::Use { name, source })
 }
 
 fn inet(kind: Kind, address: SocketAddr) -> Wanted {

@@ -6,14 +6,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, getsockname, recvfrom, sendto};
 use tokio::io::{Interest, Ready};
 
-use super::bind::unix_address;
+use super::bind::{bind_to, unix_address};
+use super::{Obtained, Opening};
 use crate::describe::{Address, address_of};
 use crate::gate::Gate;
 use crate::sys::Registered;
@@ -24,16 +26,48 @@ struct Datagrams {
     name: String,
     socket: Registered,
     gate: Gate,
+    /// The address to bind when the gate first opens, for a socket that joins a group served by another generation.
+    pending: Mutex<Option<Address>>,
+    is_pending: AtomicBool,
 }
 
 impl Datagrams {
-    fn new(name: String, socket: Arc<OwnedFd>, gate: Gate) -> io::Result<Self> {
+    fn new(obtained: Obtained) -> io::Result<Self> {
+        let pending = match obtained.opening {
+            Opening::Bind(address) => Some(address),
+            Opening::Done | Opening::Listen(_) => None,
+        };
         let both = Interest::READABLE | Interest::WRITABLE;
         Ok(Self {
-            name,
-            socket: Registered::new(socket, both)?,
-            gate,
+            name: obtained.name,
+            socket: Registered::new(obtained.socket, both)?,
+            gate: obtained.gate,
+            is_pending: AtomicBool::new(pending.is_some()),
+            pending: Mutex::new(pending),
         })
+    }
+
+    /// Binds the socket if that is still to be done; the gate has to be open.
+    fn open(&self) -> io::Result<()> {
+        if !self.is_pending.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(address) = &*pending {
+            bind_to(&self.socket, address)?;
+            *pending = None;
+            self.is_pending.store(false, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// The address it has, or will have.
+    fn address(&self) -> io::Result<Address> {
+        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*pending {
+            Some(address) => Ok(address.clone()),
+            None => Ok(address_of(getsockname(&self.socket)?)?),
+        }
     }
 
     /// The next datagram and its sender; `None` once the gate is closed for good.
@@ -45,6 +79,10 @@ impl Datagrams {
         loop {
             if !gate.opened().await {
                 return Ok(None);
+            }
+            match gate.while_open(|| self.open()) {
+                None => continue,
+                Some(opened) => opened?,
             }
             // A buffer that never runs dry must not starve the other tasks of this thread.
             tokio::task::consume_budget().await;
@@ -69,6 +107,14 @@ impl Datagrams {
         &self,
         send: impl Fn(BorrowedFd<'_>) -> rustix::io::Result<usize>,
     ) -> io::Result<usize> {
+        // Sent before it is bound, a datagram would come from a port that the kernel makes up.
+        while self.is_pending.load(Ordering::Acquire) {
+            if !self.gate.clone().opened().await {
+                let what = "the successor took over before this socket was bound";
+                return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, what));
+            }
+            self.gate.while_open(|| self.open()).transpose()?;
+        }
         self.socket
             .async_io(Interest::WRITABLE, |socket| {
                 send(socket.as_fd()).map_err(io::Error::from)
@@ -86,8 +132,8 @@ impl Datagrams {
 pub struct UdpSocket(Datagrams);
 
 impl UdpSocket {
-    pub(super) fn new(name: String, socket: Arc<OwnedFd>, gate: Gate) -> io::Result<Self> {
-        Datagrams::new(name, socket, gate).map(Self)
+    pub(super) fn new(obtained: Obtained) -> io::Result<Self> {
+        Datagrams::new(obtained).map(Self)
     }
 
     /// Receives one datagram and answers its length and its sender; `None` once the successor receives in this process's stead,
@@ -101,7 +147,7 @@ impl UdpSocket {
         Ok(Some((len, from.try_into()?)))
     }
 
-    /// Sends one datagram, at any time.
+    /// Sends one datagram, at any time; except that a socket added to an inherited group waits for the commit first.
     pub async fn send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
         self.0
             .send(|socket| sendto(socket, datagram, SendFlags::NOSIGNAL, &to))
@@ -110,7 +156,12 @@ impl UdpSocket {
 
     /// The address it is bound to; the real port if 0 was asked for.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(getsockname(&self.0.socket)?.try_into()?)
+        match self.0.address()? {
+            Address::Inet(address) => Ok(address),
+            other => Err(io::Error::other(format!(
+                "a UDP socket is bound to {other}"
+            ))),
+        }
     }
 
     /// The name it is handed over under.
@@ -130,8 +181,8 @@ impl AsFd for UdpSocket {
 pub struct UnixDatagram(Datagrams);
 
 impl UnixDatagram {
-    pub(super) fn new(name: String, socket: Arc<OwnedFd>, gate: Gate) -> io::Result<Self> {
-        Datagrams::new(name, socket, gate).map(Self)
+    pub(super) fn new(obtained: Obtained) -> io::Result<Self> {
+        Datagrams::new(obtained).map(Self)
     }
 
     /// Receives one datagram and answers its length and its sender, which is [`Address::None`] if the sender is not bound;

@@ -25,18 +25,16 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::net::listen;
 use rustix::net::sockopt::set_socket_reuseport;
 use serde::{Deserialize, Serialize};
 
 pub use self::datagram::{UdpSocket, UnixDatagram};
 pub use self::error::{InheritError, ListenError};
-pub(crate) use self::name::MAX_SHAREABLES;
+pub(crate) use self::name::{MAX_SHAREABLES, Name};
 pub(crate) use self::path::FileId;
 pub use self::tcp::TcpListener;
 pub use self::unix::{UnixAddress, UnixListener, UnixSeqpacket, UnixSeqpacketListener};
 
-use self::name::Name;
 use self::wanted::Wanted;
 use crate::describe::{self, Address, Description, Kind};
 use crate::gate::Gate;
@@ -72,6 +70,26 @@ struct Held {
     file: Option<FileId>,
     /// Whether this process bound it; else it was inherited.
     bound_here: bool,
+}
+
+/// A socket on its way from the table to the type that serves it.
+#[derive(Debug)]
+struct Obtained {
+    name: String,
+    socket: Arc<OwnedFd>,
+    gate: Gate,
+    opening: Opening,
+}
+
+/// What is left to do to a socket when the gate opens for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Opening {
+    /// Nothing.
+    Done,
+    /// Ask for a queue of that length; the socket may not be listening yet.
+    Listen(i32),
+    /// Bind it.
+    Bind(Address),
 }
 
 /// An inherited descriptor that the program did not ask for.
@@ -180,13 +198,14 @@ impl Shareables {
     }
 
     /// One socket of that name, inherited or bound.
-    fn one(&mut self, name: &str, wanted: &Wanted) -> Result<(Name, Arc<OwnedFd>), ListenError> {
+    fn one(&mut self, name: &str, wanted: &Wanted) -> Result<Obtained, ListenError> {
         let name = self.claimable(name)?;
-        let socket = match self.claim(&name, wanted)? {
-            Some(socket) => socket,
-            None => self.bind(&name, wanted, false)?,
-        };
-        Ok((name, socket))
+        if let Some(inherited) = self.claim(&name, wanted) {
+            let opening = self.refresh(wanted);
+            return Ok(self.obtained(&name, inherited, opening));
+        }
+        let socket = self.bind(&name, wanted, false)?;
+        Ok(self.obtained(&name, socket, Opening::Done))
     }
 
     /// All inherited sockets of that group, and as many more as `count` asks for.
@@ -195,28 +214,26 @@ impl Shareables {
         name: &str,
         mut wanted: Wanted,
         count: usize,
-    ) -> Result<Vec<(Name, Arc<OwnedFd>)>, ListenError> {
+    ) -> Result<Vec<Obtained>, ListenError> {
         let name = self.claimable(name)?;
-        let inherited: Vec<Name> = self
-            .unclaimed
-            .keys()
-            .filter(|key| key.same_base(&name))
-            .cloned()
-            .collect();
+        let of_group = |key: &&Name| key.same_base(&name);
+        let inherited: Vec<Name> = self.unclaimed.keys().filter(of_group).cloned().collect();
         let mut members = Vec::new();
         for key in inherited {
-            if let Some(socket) = self.claim(&key, &wanted)? {
+            if let Some(socket) = self.claim(&key, &wanted) {
                 // The first one settles the address: port 0 would give each member another port.
                 wanted.address = self.claimed[&key].description.address.clone();
-                members.push((key, socket));
+                members.push(self.obtained(&key, socket, self.refresh(&wanted)));
             }
         }
+        let served_already = !members.is_empty();
         if members.len() < count {
             // One that was bound alone does not share its address yet.
-            for (key, socket) in &members {
-                set_socket_reuseport(socket, true)
-                    .map_err(io::Error::from)
-                    .map_err(unusable(key))?;
+            for member in &members {
+                set_socket_reuseport(&member.socket, true).map_err(|errno| ListenError::Use {
+                    name: member.name.clone(),
+                    source: errno.into(),
+                })?;
             }
         }
         let mut number = 0;
@@ -226,11 +243,55 @@ impl Shareables {
             if self.claimed.contains_key(&key) || self.unclaimed.contains_key(&key) {
                 continue;
             }
-            let socket = self.bind(&key, &wanted, true)?;
-            wanted.address = self.claimed[&key].description.address.clone();
-            members.push((key, socket));
+            if served_already {
+                members.push(self.join(&key, &wanted)?);
+            } else {
+                let socket = self.bind(&key, &wanted, true)?;
+                wanted.address = self.claimed[&key].description.address.clone();
+                members.push(self.obtained(&key, socket, Opening::Done));
+            }
         }
         Ok(members)
+    }
+
+    /// One more socket for an address that another generation serves. It takes nothing in before this process has the duty: what
+    /// the kernel gave to it would be lost, were the handover rolled back.
+    fn join(&mut self, name: &Name, wanted: &Wanted) -> Result<Obtained, ListenError> {
+        self.room(name)?;
+        let failed = |source| ListenError::Bind {
+            name: name.to_string(),
+            address: wanted.address.clone(),
+            source,
+        };
+        let socket = bind::unbound(wanted, true).map_err(failed)?;
+        let opening = if wanted.accepting {
+            // A TCP socket gets nothing until it listens; so the address can be had at once.
+            bind::bind_to(&socket, &wanted.address).map_err(failed)?;
+            Opening::Listen(self.backlog)
+        } else {
+            Opening::Bind(wanted.address.clone())
+        };
+        let socket = self.enter(name, socket, None)?;
+        Ok(self.obtained(name, socket, opening))
+    }
+
+    /// What an inherited socket needs when this process gets the duty: another length of its queue than the predecessor's,
+    /// perhaps. Not before, since the queue is the predecessor's as well.
+    fn refresh(&self, wanted: &Wanted) -> Opening {
+        if wanted.accepting {
+            Opening::Listen(self.backlog)
+        } else {
+            Opening::Done
+        }
+    }
+
+    fn obtained(&self, name: &Name, socket: Arc<OwnedFd>, opening: Opening) -> Obtained {
+        Obtained {
+            name: name.to_string(),
+            socket,
+            gate: self.gate.clone(),
+            opening,
+        }
     }
 
     /// The name, if it may be asked for now.
@@ -248,10 +309,8 @@ impl Shareables {
     }
 
     /// The inherited socket of that very name, if there is one and it is what is wanted.
-    fn claim(&mut self, name: &Name, wanted: &Wanted) -> Result<Option<Arc<OwnedFd>>, ListenError> {
-        let Some(found) = self.unclaimed.get(name) else {
-            return Ok(None);
-        };
+    fn claim(&mut self, name: &Name, wanted: &Wanted) -> Option<Arc<OwnedFd>> {
+        let found = self.unclaimed.get(name)?;
         if !wanted.is_met_by(&found.description) {
             tracing::warn!(
                 name = %name,
@@ -261,19 +320,13 @@ impl Shareables {
                 wanted_kind = %wanted.kind,
                 "the inherited socket of this name is another one: binding anew, leaving it unclaimed"
             );
-            return Ok(None);
-        }
-        if wanted.accepting {
-            // Again, because the queue's length may be another than the predecessor's.
-            listen(&found.descriptor, self.backlog)
-                .map_err(io::Error::from)
-                .map_err(unusable(name))?;
+            return None;
         }
         let held = self.unclaimed.remove(name).expect("it was found just now");
         tracing::debug!(name = %name, address = %held.description.address, "inherited");
         let socket = Arc::clone(&held.descriptor);
         self.claimed.insert(name.clone(), held);
-        Ok(Some(socket))
+        Some(socket)
     }
 
     fn bind(
@@ -357,24 +410,26 @@ impl Shareables {
         }
     }
 
-    /// What goes to a successor: every claimed descriptor with its listing, described as it is now.
+    /// What goes to a successor: every claimed descriptor with its listing, described as it is now. Members of a group that have
+    /// not been opened yet stay here: they have taken nothing in.
     pub(crate) fn offers(&self) -> Result<Vec<(Listing, BorrowedFd<'_>)>, ListenError> {
-        let offer = |(name, held): (&Name, &Held)| {
+        let mut offers = Vec::with_capacity(self.claimed.len());
+        for (name, held) in &self.claimed {
             let description =
                 Description::of(&held.descriptor).map_err(|source| ListenError::Describe {
                     name: name.to_string(),
                     source,
                 })?;
-            Ok(Listing {
-                name: name.to_string(),
-                description,
-                file: held.file,
-            })
-        };
-        self.claimed
-            .iter()
-            .map(|entry| Ok((offer(entry)?, entry.1.descriptor.as_fd())))
-            .collect()
+            if is_open(&description) {
+                let listing = Listing {
+                    name: name.to_string(),
+                    description,
+                    file: held.file,
+                };
+                offers.push((listing, held.descriptor.as_fd()));
+            }
+        }
+        Ok(offers)
     }
 
     /// The inherited descriptors that the program has not asked for (yet).
@@ -422,6 +477,16 @@ impl Shareables {
     }
 }
 
+/// Whether something can come in through it.
+fn is_open(description: &Description) -> bool {
+    match (description.kind, &description.address) {
+        (Kind::Tcp | Kind::Unix | Kind::UnixSeqpacket, _) => description.accepting,
+        (Kind::Udp, Address::Inet(address)) => address.port() != 0,
+        (Kind::Udp | Kind::UnixDatagram, address) => *address != Address::None,
+        (Kind::File, _) => true,
+    }
+}
+
 fn unlink(name: &Name, held: &Held) {
     let (Address::Path(path), Some(file)) = (&held.description.address, held.file) else {
         return;
@@ -434,14 +499,6 @@ fn unlink(name: &Name, held: &Held) {
         Err(error) => {
             tracing::warn!(name = %name, path = %path.display(), %error, "cannot remove the socket's path");
         }
-    }
-}
-
-fn unusable(name: &Name) -> impl Fn(io::Error) -> ListenError {
-    let name = name.to_string();
-    move |source| ListenError::Use {
-        name: name.clone(),
-        source,
     }
 }
 

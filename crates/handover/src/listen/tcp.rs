@@ -2,14 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with, getsockname};
 use tokio::net::TcpStream;
 
+use super::Obtained;
 use super::accept::Acceptor;
-use crate::gate::Gate;
 
 /// A TCP listener that is handed over: it never closes while a process is there to accept.
 ///
@@ -20,8 +19,8 @@ use crate::gate::Gate;
 pub struct TcpListener(Acceptor);
 
 impl TcpListener {
-    pub(super) fn new(name: String, socket: Arc<OwnedFd>, gate: Gate) -> io::Result<Self> {
-        Acceptor::new(name, socket, gate).map(Self)
+    pub(super) fn new(obtained: Obtained) -> io::Result<Self> {
+        Acceptor::new(obtained).map(Self)
     }
 
     /// The next connection and its peer's address; `None` once the successor accepts in this process's stead, for ever.

@@ -9,9 +9,9 @@ use rustix::net::{SocketFlags, accept_with};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
+use super::Obtained;
 use super::accept::Acceptor;
 use crate::describe::Address;
-use crate::gate::Gate;
 use crate::sys::Registered;
 
 /// The kernel's room for a path and its final zero, or for an abstract name and its leading one (`sun_path`, unix(7)).
@@ -64,8 +64,8 @@ impl From<&Path> for UnixAddress {
 pub struct UnixListener(Acceptor);
 
 impl UnixListener {
-    pub(super) fn new(name: String, socket: Arc<OwnedFd>, gate: Gate) -> io::Result<Self> {
-        Acceptor::new(name, socket, gate).map(Self)
+    pub(super) fn new(obtained: Obtained) -> io::Result<Self> {
+        Acceptor::new(obtained).map(Self)
     }
 
     /// The next connection; `None` once the successor accepts in this process's stead, for ever. Cancel safe.
@@ -97,8 +97,8 @@ impl AsFd for UnixListener {
 pub struct UnixSeqpacketListener(Acceptor);
 
 impl UnixSeqpacketListener {
-    pub(super) fn new(name: String, socket: Arc<OwnedFd>, gate: Gate) -> io::Result<Self> {
-        Acceptor::new(name, socket, gate).map(Self)
+    pub(super) fn new(obtained: Obtained) -> io::Result<Self> {
+        Acceptor::new(obtained).map(Self)
     }
 
     /// The next connection; `None` once the successor accepts in this process's stead, for ever. Cancel safe.

@@ -95,6 +95,51 @@ async fn a_udp_socket_bound_alone_becomes_a_group() {
 }
 
 #[tokio::test]
+async fn what_a_successor_adds_to_a_udp_group_gets_nothing_before_it_has_the_duty() {
+    let (old, mut table) = fresh();
+    old.set(Flow::Open);
+    let socket = table.udp("dns", any_port()).expect("bound");
+    let address = socket.local_addr().expect("an address");
+    let (keeper, mut next) = successor(&table);
+    let group = next
+        .udp_group("dns", address, 8)
+        .expect("inherited and made");
+    assert!(
+        group
+            .iter()
+            .all(|it| it.local_addr().expect("an address") == address)
+    );
+    assert_eq!(
+        next.offers().expect("described").len(),
+        1,
+        "the others are not open yet"
+    );
+    let clients: Vec<_> = (0..32)
+        .map(|_| StdUdp::bind(LOOPBACK).expect("bound"))
+        .collect();
+    let mut buffer = [0; 16];
+    for client in &clients {
+        client.send_to(b"x", address).expect("sent");
+        let (_, from) = soon(socket.recv_from(&mut buffer))
+            .await
+            .expect("no error")
+            .expect("open");
+        assert_eq!(from, client.local_addr().expect("an address"));
+    }
+    // A new member answers from the group's address, once it is its turn.
+    old.set(Flow::Closed);
+    keeper.set(Flow::Open);
+    let to = clients[0].local_addr().expect("an address");
+    soon(group[7].send_to(b"y", to)).await.expect("sent");
+    clients[0]
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("a deadline");
+    let (_, from) = clients[0].recv_from(&mut buffer).expect("received");
+    assert_eq!(from, address);
+    assert_eq!(next.offers().expect("described").len(), 2);
+}
+
+#[tokio::test]
 async fn tcp_and_udp_share_a_port_but_not_a_name() {
     let (_keeper, mut table) = fresh();
     let tcp = table.tcp("dns", any_port()).expect("bound");

@@ -246,14 +246,49 @@ async fn a_listener_bound_alone_becomes_a_group() {
 }
 
 #[tokio::test]
+async fn what_a_successor_adds_to_a_group_gets_nothing_before_it_has_the_duty() {
+    let (old, mut table) = fresh();
+    old.set(Flow::Open);
+    let mut listener = table.tcp("web", any_port()).expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let (_keeper, mut next) = successor(&table);
+    let group = next
+        .tcp_group("web", address, 8)
+        .expect("inherited and bound");
+    assert_eq!(group.len(), 8);
+    assert_eq!(
+        next.offers().expect("described").len(),
+        1,
+        "the others are not open yet"
+    );
+    let clients: Vec<_> = (0..64)
+        .map(|_| StdStream::connect(address).expect("queued"))
+        .collect();
+    // The successor fails. Each of the 64 is the predecessor's.
+    drop((group, next));
+    for _ in &clients {
+        soon(listener.accept())
+            .await
+            .expect("no error")
+            .expect("open");
+    }
+}
+
+#[tokio::test]
 async fn an_inherited_queue_gets_the_length_that_is_asked_for() {
     let (_old, mut table) = fresh();
     table.set_backlog(1);
     let listener = table.tcp("web", any_port()).expect("bound");
     let address = listener.local_addr().expect("an address");
-    let (_keeper, mut next) = successor(&table);
+    let (keeper, mut next) = successor(&table);
     next.set_backlog(64);
-    let _inherited = next.tcp("web", address).expect("inherited");
+    let mut inherited = next.tcp("web", address).expect("inherited");
+    keeper.set(Flow::Open);
+    let _first = StdStream::connect(address).expect("queued");
+    soon(inherited.accept())
+        .await
+        .expect("no error")
+        .expect("open");
     // With a queue of one the third connection would not be completed.
     let _clients: Vec<_> = (0..32)
         .map(|_| StdStream::connect_timeout(&address, Duration::from_secs(10)).expect("queued"))
