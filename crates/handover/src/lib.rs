@@ -11,6 +11,7 @@ mod describe;
 pub mod directory;
 mod exclusive;
 mod gate;
+mod hold;
 #[cfg(feature = "http")]
 pub mod http;
 mod life;
@@ -36,7 +37,10 @@ pub mod websocket;
 pub use activation::ActivationError;
 pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
 pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
-pub use listen::{InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener};
+pub use listen::{
+    InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,
+    UnixSeqpacket, UnixSeqpacketListener,
+};
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
 pub use sealed::SealedError;
