@@ -6,6 +6,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -15,7 +16,9 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+
+use crate::sys::{self, Registered};
 
 use crate::protocol::frame::{DESCRIPTOR_LIMIT, PACKET_LIMIT, PacketError, decode, encode};
 
@@ -67,7 +70,7 @@ pub struct Peer {
 /// One end of a channel.
 #[derive(Debug)]
 pub struct Channel {
-    socket: AsyncFd<OwnedFd>,
+    socket: Registered,
 }
 
 /// One packet that came.
@@ -92,8 +95,8 @@ impl Channel {
     pub fn new(socket: OwnedFd) -> Result<Self, ChannelError> {
         rustix::io::ioctl_fionbio(&socket, true)
             .map_err(|error| ChannelError::system("set up", error))?;
-        let socket =
-            AsyncFd::new(socket).map_err(|error| ChannelError::system("register", error))?;
+        let socket = Registered::new(Arc::new(socket), Interest::READABLE | Interest::WRITABLE)
+            .map_err(|error| ChannelError::system("register", error))?;
         Ok(Self { socket })
     }
 
@@ -110,11 +113,14 @@ impl Channel {
 
     /// Who is at the other end. Of a socket pair it is the process that made the pair.
     pub fn peer(&self) -> Result<Peer, ChannelError> {
-        let credentials = rustix::net::sockopt::socket_peercred(self.socket.get_ref())
+        let peer = sys::peer_credentials(self.socket.as_fd())
             .map_err(|error| ChannelError::system("ask who is at the other end of", error))?;
         Ok(Peer {
-            pid: u32::try_from(credentials.pid.as_raw_nonzero().get()).unwrap_or(0),
-            uid: credentials.uid.as_raw(),
+            pid: peer
+                .pid
+                .and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
+                .unwrap_or(0),
+            uid: peer.uid,
         })
     }
 
@@ -175,7 +181,7 @@ impl Channel {
 
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.get_ref().as_fd()
+        self.socket.as_fd()
     }
 }
 

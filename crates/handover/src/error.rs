@@ -22,7 +22,9 @@ pub enum HandoverError {
         reason: String,
     },
     /// A generation serves already, and the settings say not to take over from it.
-    #[error("generation {generation} serves already in {directory}: ask it to hand over (baton upgrade {directory}) or stop it first")]
+    #[error(
+        "generation {generation} serves already in {directory}: ask it to hand over (baton upgrade {directory}) or stop it first"
+    )]
     Serves {
         /// The control directory.
         directory: String,
@@ -72,6 +74,9 @@ pub enum HandoverError {
     /// An exclusive resource cannot be opened.
     #[error(transparent)]
     Exclusive(#[from] ExclusiveError),
+    /// What the service manager passed cannot be taken.
+    #[error(transparent)]
+    Activation(#[from] crate::activation::ActivationError),
     /// The control directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),

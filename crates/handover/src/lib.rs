@@ -9,13 +9,18 @@ pub mod connections;
 pub mod control;
 mod describe;
 pub mod directory;
+mod error;
 mod exclusive;
 mod gate;
+mod handover;
 mod hold;
 #[cfg(feature = "http")]
 pub mod http;
+mod keeper;
+mod launch;
 mod life;
 mod listen;
+mod listener;
 pub mod metrics;
 mod monotonic;
 mod nginx;
@@ -25,10 +30,13 @@ mod pidfile;
 mod protocol;
 pub mod report;
 mod sealed;
+mod serving;
 mod settings;
+mod shared;
 mod state;
 mod strays;
 mod sys;
+mod taking;
 mod transfer;
 mod triggers;
 #[cfg(feature = "websocket")]
@@ -36,14 +44,18 @@ pub mod websocket;
 
 pub use activation::ActivationError;
 pub use describe::{Address, DescribeError, Description, Difference, Kind, VerifyError};
+pub use error::HandoverError;
 pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
+pub use handover::Handover;
 pub use listen::{
     InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,
     UnixSeqpacket, UnixSeqpacketListener,
 };
+pub use listener::Listener;
 pub use monotonic::Monotonic;
 pub use parcel::Parcel;
 pub use sealed::SealedError;
+pub use serving::{Ending, Hold, ProgramEvent, Serving, UpgradeError};
 pub use settings::Settings;
 pub use state::State;
 pub use strays::HeadroomError;

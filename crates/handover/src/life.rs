@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 
@@ -44,6 +45,16 @@ impl Life {
         }
     }
 
+    /// Whether the process is gone.
+    pub(crate) fn is_over(&self) -> bool {
+        let mut poll = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        matches!(rustix::event::poll(&mut poll, Some(&now)), Ok(1..))
+    }
+
     /// Ends the process at once; one that is gone already is no error.
     pub(crate) fn kill(&self) -> io::Result<()> {
         match pidfd_send_signal(&self.pidfd, Signal::KILL) {
@@ -66,10 +77,12 @@ mod tests {
         let life = Life::of(child.id()).unwrap();
         let early = tokio::time::timeout(Duration::from_millis(1), life.ended()).await;
         assert!(early.is_err());
+        assert!(!life.is_over());
         life.kill().unwrap();
         tokio::time::timeout(Duration::from_secs(10), life.ended())
             .await
             .unwrap();
+        assert!(life.is_over());
         child.wait().unwrap();
         life.kill().unwrap();
     }

@@ -11,11 +11,12 @@ use tracing::{debug, info, warn};
 
 use crate::channel::{Channel, ChannelError, Packet};
 use crate::life::Life;
-use crate::listen::Listing;
+use crate::listen::{Listing, Paths};
 use crate::protocol::frame::{Frame, Hello, Offer};
 use crate::protocol::successor::{Action, Event, Phase, Successor, Wait};
 use crate::sealed::Sealed;
 use crate::shared::{Shared, chain};
+use crate::strays;
 use crate::transfer;
 use crate::{Monotonic, Parcel};
 
@@ -206,7 +207,9 @@ impl Taking {
         let kept = match &frame {
             Frame::Offer(offer) => {
                 self.watch(offer.pid);
-                Ok(())
+                let coming =
+                    offer.shareables.len() as u64 + offer.connections.values().sum::<u64>();
+                strays::ensure_headroom(coming).map_err(|error| chain(&error))
             }
             Frame::Shareables { .. } => self.keep_shareables(tail, descriptors),
             Frame::States { states } => transfer::states(states.clone(), descriptors)
@@ -281,7 +284,9 @@ impl Taking {
                     match self.channel.send(&frame, &[], &[]).await {
                         // A closed channel is seen, and judged, when it is read from.
                         Ok(()) | Err(ChannelError::Closed) => {}
-                        Err(error) => warn!(%error, frame = frame.name(), "cannot tell the predecessor"),
+                        Err(error) => {
+                            warn!(%error, frame = frame.name(), "cannot tell the predecessor")
+                        }
                     }
                 }
                 Action::LetGo => self.let_go().await,
@@ -307,6 +312,7 @@ impl Taking {
     async fn let_go(&mut self) {
         self.parcels.clear();
         self.states.clear();
+        self.shared.shareables().unlink_paths(Paths::BoundHere);
         let limit = self.shared.settings.limits.release;
         match self.shared.release_all(limit).await {
             Ok(()) => {

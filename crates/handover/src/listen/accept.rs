@@ -134,7 +134,10 @@ impl Acceptor {
                     return Ok(Some(accepted));
                 }
                 Err(Errno::AGAIN) => ready.clear_ready_matching(Ready::READABLE),
-                Err(errno) if is_of_one_connection(errno) => {}
+                Err(errno) if is_of_one_connection(errno) => {
+                    let error = io::Error::from(errno);
+                    tracing::debug!(listener = self.name, %error, "a connection broke off before it was accepted");
+                }
                 Err(errno) if is_scarcity(errno) => self.scarce(errno),
                 Err(errno) => return Err(errno.into()),
             }

@@ -34,7 +34,8 @@ pub enum ListenError {
     /// The address is taken by a socket that came from the predecessor or the service manager under another name, or that
     /// this process holds already.
     #[error(
-        "{name} cannot have {address}: {holder} holds {held}; use that name, or let it go first"
+        "{name} cannot have {address}: {holder} holds {held}; {}",
+        advice(name, holder)
     )]
     Held {
         /// The name that was asked for.
@@ -128,6 +129,14 @@ pub enum ListenError {
         /// Why.
         source: DescribeError,
     },
+}
+
+fn advice(name: &str, holder: &str) -> &'static str {
+    if holder.split('#').next() == Some(name) {
+        "the predecessor serves that one until the commit, so the two cannot change places in a handover: keep the address, or restart"
+    } else {
+        "ask for it under that name, or let it go first"
+    }
 }
 
 /// Why an inherited descriptor is not taken into the table.

@@ -50,6 +50,11 @@ impl Notifier {
         }
     }
 
+    /// A notifier that tells nobody.
+    pub(crate) fn nobody() -> Self {
+        Self(None)
+    }
+
     /// A notifier to a socket: a path, or an abstract name that begins with `@`.
     pub(crate) fn to(address: &OsStr) -> Result<Self, NotifyError> {
         let unusable = || NotifyError::Address {

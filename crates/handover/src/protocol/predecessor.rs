@@ -95,6 +95,8 @@ impl Phase {
 pub(crate) enum Event {
     /// A handover is wanted and its channel exists.
     Begin(Terms),
+    /// The successor could not be started.
+    NotStarted { why: String },
     /// The successor said something.
     Heard(Frame),
     /// The channel is closed or broken; says nothing about the successor's life.
@@ -311,6 +313,7 @@ impl Predecessor {
                         frame.name()
                     ))
                 }
+                Event::NotStarted { why } => self.roll_back(&why),
                 Event::Closed { why } => {
                     self.roll_back(&format!("the successor closed the channel: {why}"))
                 }
@@ -484,8 +487,8 @@ impl Predecessor {
     fn handed_over(&mut self) -> Vec<Action> {
         let mut actions = vec![
             Action::NoWait,
-            Action::Settle,
             Action::Report(Outcome::HandedOver),
+            Action::Settle,
         ];
         if self.terms().staged && !self.stop {
             self.phase = Phase::Asleep;

@@ -26,6 +26,8 @@ fn fresh() -> (Keeper, Shareables) {
 fn successor(predecessor: &Shareables) -> (Keeper, Shareables) {
     let (keeper, mut table) = fresh();
     for (listing, descriptor) in predecessor.offers().expect("described") {
+        let bytes = postcard::to_stdvec(&listing).expect("encoded");
+        let listing = postcard::from_bytes(&bytes).expect("decoded");
         let descriptor = descriptor.try_clone_to_owned().expect("a duplicate");
         table.inherit(listing, descriptor).expect("taken in");
     }
@@ -40,4 +42,13 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 
 fn names(unclaimed: &[Unclaimed]) -> Vec<&str> {
     unclaimed.iter().map(|it| it.name.as_str()).collect()
+}
+
+/// Asks until it is so, for ten seconds.
+fn eventually(complaint: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "{complaint}");
+        std::thread::yield_now();
+    }
 }

@@ -83,6 +83,48 @@ async fn the_successor_accepts_what_its_predecessor_left_in_the_queue() {
     assert!(next.unclaimed().is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_connection_is_taken_once_while_the_duty_goes_back_and_forth() {
+    let (first, mut table) = fresh();
+    let listener = table.tcp("web", any_port()).expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let (second, mut next) = successor(&table);
+    let inherited = next.tcp("web", address).expect("inherited");
+    for (mut listener, mark) in [(listener, 1), (inherited, 2)] {
+        tokio::spawn(async move {
+            while let Some((stream, _)) = listener.accept().await.expect("no error") {
+                while stream.try_write(&[mark]).is_err() {
+                    stream.writable().await.expect("writable");
+                }
+            }
+        });
+    }
+    for round in 0..50 {
+        let (from, to, mark) = if round % 2 == 0 {
+            (&first, &second, 2)
+        } else {
+            (&second, &first, 1)
+        };
+        from.set(Flow::Wait);
+        // These come in while nobody accepts, and belong to whoever opens next.
+        let clients: Vec<_> = (0..10)
+            .map(|_| StdStream::connect(address).expect("queued"))
+            .collect();
+        to.set(Flow::Open);
+        for mut client in clients {
+            let marked = tokio::task::spawn_blocking(move || {
+                client
+                    .set_read_timeout(Some(Duration::from_secs(10)))
+                    .expect("a deadline");
+                let mut byte = [0];
+                client.read_exact(&mut byte).expect("somebody accepts it");
+                byte[0]
+            });
+            assert_eq!(marked.await.expect("no panic"), mark);
+        }
+    }
+}
+
 #[tokio::test]
 async fn port_zero_takes_the_inherited_port() {
     let (_old, mut table) = fresh();
@@ -110,7 +152,23 @@ async fn another_address_is_bound_anew_and_the_old_one_is_named() {
     assert_eq!(names(&next.close_unclaimed()), ["web"]);
     assert!(next.unclaimed().is_empty());
     drop((listener, table));
-    StdStream::connect(old).expect_err("the last copy is closed");
+    eventually("a copy is open still", || StdStream::connect(old).is_err());
+}
+
+#[tokio::test]
+async fn an_address_that_stands_in_its_own_way_is_said_so() {
+    let (_old, mut table) = fresh();
+    let listener = table.tcp("web", any_port()).expect("bound");
+    let port = listener.local_addr().expect("an address").port();
+    let (_keeper, mut next) = successor(&table);
+    let error = next
+        .tcp("web", ([0, 0, 0, 0], port).into())
+        .expect_err("the predecessor listens");
+    let said = error.to_string();
+    assert!(
+        said.contains("web holds 127.0.0.1:") && said.contains("or restart"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -123,7 +181,7 @@ async fn an_address_held_under_another_name_is_said_so() {
     assert_eq!(
         error.to_string(),
         format!(
-            "http cannot have {address}: web holds {address}; use that name, or let it go first"
+            "http cannot have {address}: web holds {address}; ask for it under that name, or let it go first"
         )
     );
     next.tcp("web", address)

@@ -11,6 +11,16 @@ fn is_socket(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket())
 }
 
+/// Leaves a socket at the path that nobody answers on. A test that is just starting a program has copies of all descriptors
+/// for a moment; so it waits until nobody does.
+fn leave_behind(path: &Path) {
+    drop(std::os::unix::net::UnixListener::bind(path).expect("bound"));
+    eventually("the leftover answers still", || {
+        StdStream::connect(path).is_err()
+    });
+    assert!(is_socket(path));
+}
+
 fn abstract_name(of: &str) -> UnixAddress {
     UnixAddress::Abstract(format!("baton-{of}-{}", std::process::id()).into_bytes())
 }
@@ -89,8 +99,7 @@ async fn a_leftover_path_is_replaced() {
     let dir = tempfile::tempdir().expect("a directory");
     for (number, kind) in ["stream", "seqpacket", "datagram"].into_iter().enumerate() {
         let path = dir.path().join(kind);
-        drop(std::os::unix::net::UnixListener::bind(&path).expect("bound"));
-        assert!(is_socket(&path));
+        leave_behind(&path);
         let (_keeper, mut table) = fresh();
         let address = path.as_path().into();
         match number {
@@ -176,7 +185,7 @@ async fn two_starts_at_once_do_not_both_take_a_leftover() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("web");
     for _ in 0..20 {
-        drop(std::os::unix::net::UnixListener::bind(&path).expect("bound"));
+        leave_behind(&path);
         let start = || {
             let path = path.clone();
             tokio::task::spawn_blocking(move || {

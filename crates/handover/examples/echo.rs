@@ -1,0 +1,45 @@
+//! Returns each byte. Connections move to the next generation, whatever they are in the middle of.
+//!
+//! `echo --listen 127.0.0.1:7000 --control-dir /tmp/echo`, then `kill -USR2 <pid>` or `baton upgrade /tmp/echo`.
+
+use std::error::Error;
+
+use baton_handover::connections::{Asked, Connection, Turn};
+use baton_handover::{Handover, Settings};
+use bytes::BytesMut;
+
+mod common;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let options = common::options();
+    let settings = Settings::named("echo").control_dir(&options.control_dir);
+    let mut handover = Handover::begin(settings).await?;
+    let mut listener = handover.tcp("echo", options.listen).await?;
+    let address = listener.local_addr()?;
+    let serving = handover.ready().await?;
+    common::say("echo", &serving, address);
+
+    while let Some(connection) = listener.accept().await {
+        tokio::spawn(echo(connection));
+    }
+    serving.ended().await;
+    Ok(())
+}
+
+/// Serves a connection until it ends or moves, whether it is new or was moved in.
+async fn echo(mut connection: Connection) -> std::io::Result<()> {
+    let mut buffer = BytesMut::new();
+    loop {
+        match connection.turn(&mut buffer).await? {
+            Turn::Read(0) => return Ok(()),
+            Turn::Read(_) => {
+                connection.send(&buffer).await?;
+                buffer.clear();
+            }
+            Turn::Asked(Asked::Move) => return connection.give(""),
+            Turn::Asked(Asked::Leave) => return Ok(()),
+            Turn::Asked(Asked::Stay) => {}
+        }
+    }
+}
