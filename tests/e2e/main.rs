@@ -5,6 +5,7 @@
 mod copies;
 mod crash;
 mod fetching;
+mod handover;
 mod plans;
 mod processes;
 mod support;

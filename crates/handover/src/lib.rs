@@ -13,6 +13,7 @@ mod error;
 mod exclusive;
 mod gate;
 mod handover;
+mod hold;
 #[cfg(feature = "http")]
 pub mod http;
 mod keeper;

@@ -247,16 +247,21 @@ impl Report {
 /// A short table: the outcome, then a line for each thing there is to tell.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {} → {}: {}",
-            self.name, self.from, self.to, self.outcome
-        )?;
+        let Self {
+            name,
+            from,
+            to,
+            outcome,
+            ..
+        } = self;
+        let mut first = format!("{name}: {from} → {to}: {outcome}");
         if !self.phases.is_empty() {
-            write!(f, " (in {})", Short(self.took()))?;
+            first = format!("{first} (in {})", Short(self.took()));
         }
-        writeln!(f)?;
-        let mut line = |what: &str, text: &str| writeln!(f, "  {what:<12} {text}");
+        // Names and reasons are other people's: they get no line and no colour of their own.
+        let plain = |text: &str| text.replace(char::is_control, " ");
+        writeln!(f, "{}", plain(&first))?;
+        let mut line = |what: &str, text: &str| writeln!(f, "  {what:<12} {}", plain(text));
         line("asked by", &format!("{}; {}", self.asked_by, self.began))?;
         if self.staged && self.outcome == Outcome::HandedOver {
             line(
@@ -431,7 +436,7 @@ chat: generation 1 (pid 100) → generation 2 (pid 120): handed over (in 132 ms)
         let mut report = full();
         report.outcome = Outcome::RolledBack {
             phase: "acquire".to_owned(),
-            reason: "the database is of another version".to_owned(),
+            reason: "the database is of\nanother version".to_owned(),
         };
         report.to.pid = 0;
         (report.phases, report.states, report.exclusives) = Default::default();

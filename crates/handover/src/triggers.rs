@@ -11,20 +11,20 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::inotify;
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::Monotonic;
+use crate::sys::Registered;
 
 /// How often a file is looked at when no notice comes.
 const LOOK: Duration = Duration::from_secs(2);
@@ -204,7 +204,7 @@ fn asks(before: Option<Stamp>, now: Option<Stamp>) -> bool {
 struct Watched {
     path: PathBuf,
     seen: Option<Stamp>,
-    notices: Option<AsyncFd<OwnedFd>>,
+    notices: Option<Registered>,
     look: Duration,
 }
 
@@ -252,7 +252,7 @@ impl Watched {
         if let Ok(Ok(mut ready)) = tokio::time::timeout(self.look, notices.readable()).await {
             let mut unread = [0; 4096];
             // What the notices say does not matter: the file is looked at.
-            while rustix::io::read(notices.get_ref(), &mut unread).is_ok_and(|length| length > 0) {}
+            while rustix::io::read(notices, &mut unread).is_ok_and(|length| length > 0) {}
             ready.clear_ready();
         }
     }
@@ -284,17 +284,13 @@ fn stamp(path: &Path) -> Option<Stamp> {
     })
 }
 
-#[expect(
-    deprecated,
-    reason = "its successor is unsafe, for descriptors that others may close; this one is owned"
-)]
-fn notices(directory: &Path) -> io::Result<AsyncFd<OwnedFd>> {
+fn notices(directory: &Path) -> io::Result<Registered> {
     use inotify::{CreateFlags, WatchFlags};
     let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
     let changes =
         WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::ATTRIB | WatchFlags::CREATE;
     inotify::add_watch(&watcher, directory, changes | WatchFlags::ONLYDIR)?;
-    AsyncFd::new(watcher)
+    Registered::new(Arc::new(watcher), Interest::READABLE)
 }
 
 #[cfg(test)]

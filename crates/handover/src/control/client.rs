@@ -258,7 +258,8 @@ async fn end(
             Reply::Refused { reason } => {
                 return Err(ControlError::Refused {
                     directory: directory.to_owned(),
-                    reason,
+                    // It may quote another program.
+                    reason: reason.replace(char::is_control, " "),
                 });
             }
             last => return Ok(last),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -20,6 +20,7 @@ use super::{Busy, Envelope, Generation, Introduction, Progress, Reply, Request, 
 use super::{VERSION, wire};
 use crate::channel::{Channel, ChannelError, Peer};
 use crate::report::Report;
+use crate::sys::Registered;
 
 /// How many clients may be connected.
 const CLIENTS: usize = 32;
@@ -64,7 +65,11 @@ impl Server {
         listener: OwnedFd,
         status: impl Fn() -> Generation + Send + Sync + 'static,
     ) -> Result<Self, ChannelError> {
-        let listener = registered(listener)?;
+        let listener = Registered::new(Arc::new(listener), Interest::READABLE);
+        let listener = listener.map_err(|source| ChannelError::System {
+            doing: "listen for",
+            source,
+        })?;
         let (hand_over, incoming) = mpsc::channel(WAITING);
         let desk = Desk {
             status: Arc::new(status),
@@ -92,19 +97,8 @@ struct Desk {
     places: Arc<Semaphore>,
 }
 
-#[expect(
-    deprecated,
-    reason = "its successor is unsafe, for descriptors that others may close; this one is owned"
-)]
-fn registered(listener: OwnedFd) -> Result<AsyncFd<OwnedFd>, ChannelError> {
-    AsyncFd::new(listener).map_err(|source| ChannelError::System {
-        doing: "listen for",
-        source,
-    })
-}
-
 // A place first, then a client: whoever comes when all places are taken waits in the kernel's queue.
-async fn accept(listener: AsyncFd<OwnedFd>, desk: Desk) {
+async fn accept(listener: Registered, desk: Desk) {
     let mut clients = JoinSet::new();
     while let Ok(place) = desk.places.clone().acquire_owned().await {
         let Some(socket) = next_client(&listener).await else {
@@ -115,11 +109,11 @@ async fn accept(listener: AsyncFd<OwnedFd>, desk: Desk) {
     }
 }
 
-async fn next_client(listener: &AsyncFd<OwnedFd>) -> Option<OwnedFd> {
+async fn next_client(listener: &Registered) -> Option<OwnedFd> {
     loop {
         let mut ready = listener.readable().await.ok()?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        match accept_with(listener.get_ref(), flags) {
+        match accept_with(listener, flags) {
             Ok(socket) => return Some(socket),
             Err(Errno::AGAIN) => ready.clear_ready(),
             Err(Errno::INTR | Errno::CONNABORTED) => {}

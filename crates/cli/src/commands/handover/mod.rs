@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use baton_handover::control::{self, ControlError, Found, Progress, UpgradeRequest};
+use baton_handover::directory::DirectoryError;
 use baton_handover::report::{Outcome as HandoverOutcome, Report};
 use baton_supervisor::config::GoDuration;
+use baton_supervisor::telling::words::one_line;
 use clap::ValueHint;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -92,7 +94,7 @@ pub(crate) fn upgrade(args: UpgradeArgs) -> Outcome {
     let asked = control::upgrade(&args.directory, request, |step| spinner.tell(&step));
     let report = runtime.block_on(asked);
     spinner.end();
-    let report = report?;
+    let report = report.map_err(told)?;
     console::out(&if args.json {
         serde_json::to_string_pretty(&report)? + "\n"
     } else {
@@ -108,6 +110,16 @@ pub(crate) fn upgrade(args: UpgradeArgs) -> Outcome {
     } else {
         Ending::Wrong
     })
+}
+
+/// Whoever comes here with the name of a chain's upgrade is shown the way.
+fn told(error: ControlError) -> anyhow::Error {
+    match error {
+        ControlError::Directory(DirectoryError::Missing { .. }) => anyhow!(
+            "{error}; this command is for servers, the upgrades of a chain's node are made by `baton run`"
+        ),
+        other => other.into(),
+    }
 }
 
 /// What to do about a handover that failed.
@@ -208,11 +220,11 @@ impl Spinner {
     }
 
     fn tell(&self, step: &Progress) {
-        let mut text = step.phase.clone();
-        if !step.detail.is_empty() {
-            text = format!("{text}: {}", step.detail);
-        }
-        self.0.set_message(text);
+        let text = match step.detail.as_str() {
+            "" => step.phase.clone(),
+            detail => format!("{}: {detail}", step.phase),
+        };
+        self.0.set_message(one_line(&text));
     }
 
     fn end(&self) {

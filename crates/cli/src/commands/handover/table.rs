@@ -94,9 +94,9 @@ fn phase(status: &Generation) -> String {
         Some(until) => {
             let now = baton_handover::report::UnixMillis::now();
             let left = std::time::Duration::from_millis(until.0.saturating_sub(now.0));
-            format!("{}, {} left", status.phase, span(left))
+            format!("{}, {} left", one_line(&status.phase), span(left))
         }
-        None => status.phase.clone(),
+        None => one_line(&status.phase),
     }
 }
 
