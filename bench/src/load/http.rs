@@ -1,9 +1,12 @@
 //! As much of an HTTP/1.1 client as is needed to see exactly what a server does to a connection.
 
 use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// An answer's head may have so many bytes.
 const MAX_HEAD: usize = 16 << 10;
@@ -158,17 +161,43 @@ fn parse(bytes: &[u8]) -> Result<Option<(Head, Answer)>, Broken> {
     Ok(Some((head, answer)))
 }
 
-/// The number that follows the word `generation`, wherever it stands.
+/// The number of the generation that answered.
 pub(crate) fn generation(text: &[u8]) -> Option<u64> {
-    const WORD: &[u8] = b"generation";
+    number_after("generation", text)
+}
+
+/// The number that follows a word, wherever that stands, in any case, with at most three bytes between them.
+pub fn number_after(word: &str, text: &[u8]) -> Option<u64> {
     let at = text
-        .windows(WORD.len())
-        .position(|part| part.eq_ignore_ascii_case(WORD))?;
-    let rest = &text[at + WORD.len()..];
+        .windows(word.len())
+        .position(|part| part.eq_ignore_ascii_case(word.as_bytes()))?;
+    let rest = &text[at + word.len()..];
     let begin = rest.iter().take(4).position(u8::is_ascii_digit)?;
     let digits = rest[begin..].iter().take_while(|b| b.is_ascii_digit());
     let number: Vec<u8> = digits.copied().collect();
     std::str::from_utf8(&number).ok()?.parse().ok()
+}
+
+/// One request on a connection of its own, outside of any count: the body of the answer.
+pub async fn get(target: SocketAddr, path: &str, patience: Duration) -> io::Result<Vec<u8>> {
+    let answer = async {
+        let mut stream = TcpStream::connect(target).await?;
+        let request = request(path, &target.to_string(), true);
+        let answer = exchange(&mut stream, &request)
+            .await
+            .map_err(io::Error::other)?;
+        if answer.status == 200 {
+            Ok(answer.body)
+        } else {
+            Err(io::Error::other(format!("status {}", answer.status)))
+        }
+    };
+    timeout(patience, answer).await.map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no answer within {patience:?}"),
+        )
+    })?
 }
 
 #[cfg(test)]

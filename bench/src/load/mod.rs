@@ -48,6 +48,7 @@ use tokio::time::timeout;
 
 use client::{Client, Common};
 pub use group::{Group, Kind};
+pub use http::{get, number_after};
 pub use moment::Moment;
 pub use tally::{Fault, Span, Story, Tally};
 
