@@ -4,8 +4,14 @@
 //! [--silent N] [--stalled N] [--websocket N[@ADDR]] [--datagram N[@ADDR]] [--seconds 10] [--think-ms 10]
 //! [--patience-ms 10000] [--path /] [--requests N] [--strict]`
 //!
+//! Echo clients without an address get a plain echo server, in a process of its own: what this machine and the
+//! generator do by themselves.
+//!
 //! Prints what the clients saw as one JSON line, at the end or when it gets SIGINT or SIGTERM; with
 //! `--strict` it fails if anything was lost. It says `ready` on standard error once every client has had an answer.
+
+#[path = "load/plain.rs"]
+mod plain;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -19,8 +25,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// How long all clients together have to get their first answer.
 const BEGIN: Duration = Duration::from_mins(1);
+/// The first argument of this program when it is the plain echo server.
+pub(crate) const PLAIN_ECHO: &str = "--plain-echo";
 /// Descriptors this process needs besides its connections.
-const BESIDES: u64 = 64;
+pub(crate) const BESIDES: u64 = 64;
 
 struct Options {
     to: Option<SocketAddr>,
@@ -46,12 +54,27 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode> {
-    let options = Options::read(std::env::args().skip(1))?;
+    if std::env::args().nth(1).as_deref() == Some(PLAIN_ECHO) {
+        return plain::serve();
+    }
+    let mut options = Options::read(std::env::args().skip(1))?;
     let clients: usize = options.groups.iter().map(|(_, clients, _)| clients).sum();
     raise_limit(clients as u64 + BESIDES)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let needs_echo = |(kind, _, target): &(Kind, usize, Option<SocketAddr>)| {
+        *kind == Kind::Echo && target.is_none()
+    };
+    let _server = if options.to.is_none() && options.groups.iter().any(needs_echo) {
+        let server = plain::Server::start(clients)?;
+        for group in options.groups.iter_mut().filter(|group| needs_echo(group)) {
+            group.2 = Some(server.address);
+        }
+        Some(server)
+    } else {
+        None
+    };
     let (report, is_clean) = runtime.block_on(load(&options))?;
     println!("{report}");
     Ok(if options.strict && !is_clean {
@@ -177,7 +200,7 @@ impl Options {
 }
 
 /// Lets this process have so many descriptors.
-fn raise_limit(needed: u64) -> Result<()> {
+pub(crate) fn raise_limit(needed: u64) -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());

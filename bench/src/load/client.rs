@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,13 +26,35 @@ const PER_SOURCE: usize = 16_000;
 pub(super) struct Common {
     pub(super) group: Group,
     pub(super) tally: Mutex<Tally>,
+    /// How many clients of all groups have had an answer.
     pub(super) ready: Arc<watch::Sender<usize>>,
+    /// How many clients there are in all groups.
+    pub(super) wanted: usize,
+    pub(super) steady: Arc<Steady>,
     pub(super) connecting: Arc<Semaphore>,
 }
 
 impl Common {
     pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// From when on all clients are at work.
+#[derive(Debug)]
+pub(super) struct Steady(AtomicU64);
+
+impl Steady {
+    pub(super) const fn not_yet() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+
+    fn begin(&self) {
+        self.0.store(Moment::now().nanos(), Ordering::Relaxed);
+    }
+
+    fn covers(&self, moment: Moment) -> bool {
+        moment.nanos() >= self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -103,12 +126,19 @@ impl Client {
         self.common.tally()
     }
 
-    /// A request got its right answer; without its beginning it is counted and not timed.
+    /// A request got its right answer; without its beginning it is counted and not timed. Nor is it while
+    /// clients still connect or already stop: then the generator itself is what takes long.
     pub(super) fn answered(&mut self, began: Option<Moment>, bytes: u64) {
+        let began = began.filter(|began| !*self.stop.borrow() && self.common.steady.covers(*began));
         self.common.tally().answered(self.number, began, bytes);
         if !self.has_answer {
             self.has_answer = true;
-            self.common.ready.send_modify(|ready| *ready += 1);
+            self.common.ready.send_modify(|ready| {
+                *ready += 1;
+                if *ready == self.common.wanted {
+                    self.common.steady.begin();
+                }
+            });
         }
     }
 

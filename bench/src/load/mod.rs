@@ -6,6 +6,7 @@
 //! belongs at its position. What a group sees is exact for its clients; what a request took has
 //! this process's own scheduling in it, so let the generator have a core.
 //!
+//! Requests are counted always, and timed from when every client has had an answer until the stop.
 //! A client asks again only when it has its answer, so a server that stands still for a second shows as
 //! one long request per client in `longest`, and hardly in the quantiles.
 //!
@@ -46,7 +47,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use client::{Client, Common};
+use client::{Client, Common, Steady};
 pub use group::{Group, Kind};
 pub use http::{get, number_after};
 pub use moment::Moment;
@@ -98,15 +99,20 @@ impl Load {
         let (stop, stopped) = watch::channel(false);
         let (ready_sender, ready) = watch::channel(0);
         let ready_sender = Arc::new(ready_sender);
+        let steady = Arc::new(Steady::not_yet());
         let connecting = Arc::new(Semaphore::new(CONNECTING));
         let mut tasks = JoinSet::new();
         let mut commons = Vec::new();
+        let groups: Vec<Group> = groups.into_iter().collect();
+        let wanted = groups.iter().map(|group| group.clients).sum();
         for group in groups {
             let tally = Tally::of(group.clients);
             let common = Arc::new(Common {
                 group,
                 tally: Mutex::new(tally),
                 ready: ready_sender.clone(),
+                wanted,
+                steady: steady.clone(),
                 connecting: connecting.clone(),
             });
             for number in 0..common.group.clients {
