@@ -1,8 +1,11 @@
 //! What clients suffer when a server is replaced under load: nginx, `HAProxy`, and our `web`
 //! example, one after the other under the same clients.
 //!
-//! `bench-handover [nginx] [haproxy] [web] [--web FILE] [--nginx FILE] [--haproxy FILE] [--upgrades 8]
+//! `bench-handover [nginx] [haproxy] [web] [upgrade] [--web FILE] [--ours FILE] [--peers DIR] [--runs 20] [--nginx FILE] [--haproxy FILE] [--upgrades 8]
 //! [--fresh 8] [--keep-alive 20] [--blind 20] [--think-ms 10] [--pause-ms 1000]`
+//!
+//! `upgrade` is another measurement: how long the upgrade of a trivial, idle server takes, ours (`--ours`) and
+//! those of `bench/peers` (`--peers`, the directory of their executables).
 //!
 //! One JSON line each. A server that is not there is skipped, which is said in its line. Keep-alive
 //! clients look whether their connection still stands before they ask; blind ones do not.
@@ -15,10 +18,12 @@ mod nginx;
 mod process;
 #[path = "handover/server.rs"]
 mod server;
+#[path = "handover/upgrade.rs"]
+mod upgrade;
 #[path = "handover/web.rs"]
 mod web;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -28,11 +33,14 @@ use serde_json::json;
 use server::{Clients, measure};
 
 /// What can be measured, in this order.
-const SERVERS: [&str; 3] = ["nginx", "haproxy", "web"];
+const BENCHES: [&str; 4] = ["nginx", "haproxy", "web", "upgrade"];
 
 struct Options {
-    servers: Vec<&'static str>,
+    benches: Vec<&'static str>,
     clients: Clients,
+    runs: usize,
+    ours: Option<PathBuf>,
+    peers: PathBuf,
     nginx: PathBuf,
     haproxy: PathBuf,
     web: Option<PathBuf>,
@@ -53,7 +61,16 @@ fn run() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    for name in &options.servers {
+    for name in &options.benches {
+        if *name == "upgrade" {
+            for server in upgrade::servers(options.ours.as_deref(), &options.peers) {
+                println!(
+                    "{}",
+                    runtime.block_on(upgrade::measure(&server, options.runs))?
+                );
+            }
+            continue;
+        }
         let line = runtime
             .block_on(options.measure(name))
             .with_context(|| format!("measuring {name}"))?;
@@ -87,7 +104,7 @@ impl Options {
 
     fn read(mut args: impl Iterator<Item = String>) -> Result<Self> {
         let mut options = Self {
-            servers: Vec::new(),
+            benches: Vec::new(),
             clients: Clients {
                 upgrades: 8,
                 fresh: 8,
@@ -99,10 +116,13 @@ impl Options {
             nginx: "/usr/sbin/nginx".into(),
             haproxy: "/usr/sbin/haproxy".into(),
             web: None,
+            runs: 20,
+            ours: None,
+            peers: Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/target/release"),
         };
         while let Some(arg) = args.next() {
-            if let Some(server) = SERVERS.into_iter().find(|server| *server == arg) {
-                options.servers.push(server);
+            if let Some(bench) = BENCHES.into_iter().find(|bench| *bench == arg) {
+                options.benches.push(bench);
                 continue;
             }
             let value = args
@@ -112,6 +132,9 @@ impl Options {
             match arg.as_str() {
                 "--nginx" => options.nginx = value.into(),
                 "--haproxy" => options.haproxy = value.into(),
+                "--ours" => options.ours = Some(value.into()),
+                "--peers" => options.peers = value.into(),
+                "--runs" => options.runs = value.parse()?,
                 "--web" => options.web = Some(value.into()),
                 "--upgrades" => clients.upgrades = value.parse()?,
                 "--fresh" => clients.fresh = value.parse()?,
@@ -119,12 +142,15 @@ impl Options {
                 "--blind" => clients.blind = value.parse()?,
                 "--think-ms" => clients.think = Duration::from_millis(value.parse()?),
                 "--pause-ms" => clients.pause = Duration::from_millis(value.parse()?),
-                other => bail!("{other} is neither an option nor one of nginx, haproxy, web"),
+                other => {
+                    bail!("{other} is neither an option nor one of nginx, haproxy, web, upgrade")
+                }
             }
         }
+        ensure!(options.runs > 0, "--runs must not be 0");
         ensure!(options.clients.upgrades > 0, "--upgrades must not be 0");
-        if options.servers.is_empty() {
-            options.servers = SERVERS.to_vec();
+        if options.benches.is_empty() {
+            options.benches = BENCHES.to_vec();
         }
         Ok(options)
     }
