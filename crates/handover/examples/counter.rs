@@ -19,7 +19,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = common::options();
     let option = |name: &str| {
         let mut given = options.more.iter();
-        given.find(|(key, _)| key == name).map(|(_, value)| PathBuf::from(value))
+        given
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| PathBuf::from(value))
     };
     let path = option("database").unwrap_or_else(|| options.control_dir.with_extension("redb"));
     let poison = option("poison");

@@ -278,7 +278,10 @@ impl Taking {
     }
 
     async fn perform(&mut self, actions: Vec<Action>) {
-        fail_point!(&format!("handover::successor::{}", self.machine.phase().word()));
+        fail_point!(&format!(
+            "handover::successor::{}",
+            self.machine.phase().word()
+        ));
         for action in actions {
             match action {
                 Action::Send(frame) => {
