@@ -120,6 +120,17 @@ fn second_roll_back_the_new_one_ends_and_the_old_one_wakes_by_itself() {
 }
 
 #[test]
+fn a_handover_that_was_asked_for_in_another_way_counts_as_one() {
+    let serves = Event::SuccessorServes {
+        still_accepts: false,
+    };
+    let mut old = at(IN_THE_DARK, false, &[serves]);
+    assert!(matches!(old.step(sig(Usr2))[..], [Action::Ignore { .. }]));
+    assert_eq!(old.step(sig(Hup)), [ResumeAccepting]);
+    assert_eq!(old.step(Event::SuccessorGone), [TakePidFileBack]);
+}
+
+#[test]
 fn a_new_binary_that_fails_at_start_changes_nothing() {
     let mut old = at(IN_THE_DARK, false, &[sig(Usr2)]);
     assert_eq!(old.step(Event::SuccessorGone), [TakePidFileBack]);
@@ -205,14 +216,14 @@ fn walk(is_new: bool, sequence: &[Event]) {
     for event in sequence {
         // Only what can happen.
         match event {
-            Event::SuccessorServes { .. } if !successor || serves => return,
+            Event::SuccessorServes { .. } if serves || predecessor => return,
             Event::SuccessorGone if !successor => return,
             Event::PredecessorGone if !predecessor => return,
             _ => {}
         }
         let actions = machine.step(*event);
         match event {
-            Event::SuccessorServes { .. } => serves = true,
+            Event::SuccessorServes { .. } => (successor, serves) = (true, true),
             Event::SuccessorGone => (successor, serves) = (false, false),
             Event::PredecessorGone => predecessor = false,
             Event::Signal(_) => {}
