@@ -32,13 +32,12 @@ async fn echo(mut connection: Connection) -> std::io::Result<()> {
     let mut buffer = BytesMut::new();
     loop {
         match connection.turn(&mut buffer).await? {
-            Turn::Read(0) => return Ok(()),
+            Turn::Read(0) | Turn::Asked(Asked::Leave) => return Ok(()),
             Turn::Read(_) => {
                 connection.send(&buffer).await?;
                 buffer.clear();
             }
             Turn::Asked(Asked::Move) => return connection.give(""),
-            Turn::Asked(Asked::Leave) => return Ok(()),
             Turn::Asked(Asked::Stay) => {}
         }
     }

@@ -30,6 +30,7 @@ pub(crate) enum Signal {
 
 impl Signal {
     /// All of them.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 7] = [
         Self::Term,
         Self::Int,
@@ -285,7 +286,9 @@ fn ignore(state: State, why: &'static str) -> (State, Vec<Action>) {
 fn succeeded(kin: Kin, accepts: bool, still_accepts: bool) -> (State, Vec<Action>) {
     let (kin, accepts) = match kin {
         // A handover may have been asked for in another way than by USR2.
-        Kin::Alone | Kin::Predecessor { .. } => (Kin::Predecessor { serves: true }, accepts && still_accepts),
+        Kin::Alone | Kin::Predecessor { .. } => {
+            (Kin::Predecessor { serves: true }, accepts && still_accepts)
+        }
         Kin::Successor => (kin, accepts),
     };
     (State::Up { kin, accepts }, vec![])

@@ -19,6 +19,10 @@ use crate::triggers::Source;
 ///     .drain(Duration::from_secs(10));
 /// ```
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that do not depend on each other"
+)]
 pub struct Settings {
     pub(crate) name: String,
     pub(crate) control_dir: Option<PathBuf>,
@@ -69,7 +73,7 @@ impl Settings {
             states: BTreeMap::new(),
             requires: Vec::new(),
             limits: Limits {
-                timeout: Duration::from_secs(60),
+                timeout: Duration::from_mins(1),
                 boundary: Duration::from_millis(5),
                 release: Duration::from_secs(5),
                 frozen: Duration::from_secs(10),

@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use baton_handover::Serving;
 
 /// The options of an example.
-pub struct Options {
+pub(crate) struct Options {
     /// Where to listen.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Where generations find each other.
-    pub control_dir: PathBuf,
+    pub(crate) control_dir: PathBuf,
     /// What else was given, in pairs: `--name value`.
     #[allow(dead_code)]
-    pub more: Vec<(String, String)>,
+    pub(crate) more: Vec<(String, String)>,
 }
 
 /// The options of this process; ends it with a word about the usage if they are not understood.
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     // Tests stop a handover in the middle by fault points, named in the variable FAILPOINTS.
     std::mem::forget(fail::FailScenario::setup());
     tracing_subscriber::fmt()
@@ -35,7 +35,7 @@ pub fn options() -> Options {
             [name, value] if name == "--listen" => listen = value.parse().ok(),
             [name, value] if name == "--control-dir" => control_dir = Some(PathBuf::from(value)),
             [name, value] if name.starts_with("--") => {
-                more.push((name[2..].to_owned(), value.clone()))
+                more.push((name[2..].to_owned(), value.clone()));
             }
             _ => usage(),
         }
@@ -51,7 +51,7 @@ pub fn options() -> Options {
 }
 
 /// Says who serves where, on standard output.
-pub fn say(name: &str, serving: &Serving, address: SocketAddr) {
+pub(crate) fn say(name: &str, serving: &Serving, address: SocketAddr) {
     println!(
         "{name}: pid {} generation {} listens on {address}",
         std::process::id(),

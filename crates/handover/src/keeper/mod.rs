@@ -20,7 +20,7 @@ use tracing::{debug, error, info, warn};
 
 use self::effects::{Done, Effect, SharedCargo};
 use self::link::{FromAbove, Link};
-use self::run::{Asker, Run};
+use self::run::{Asker, Run, Who};
 use self::signals::{Heard, Signals};
 use self::standing::Board;
 use crate::activation;
@@ -29,6 +29,7 @@ use crate::control::{Busy, Incoming, Introduction, Server, UpgradeRequest};
 use crate::directory::{ControlDirectory, StartLock};
 use crate::error::HandoverError;
 use crate::gate::Flow;
+use crate::hold;
 use crate::launch::{self, Starter};
 use crate::life::Life;
 use crate::listen::Paths;
@@ -95,7 +96,6 @@ struct Ancestor {
 struct Driver {
     shared: Arc<Shared>,
     generation: u64,
-    birth: Birth,
     directory: Option<Arc<ControlDirectory>>,
     server: Option<Server>,
     triggers: Option<Triggers>,
@@ -119,16 +119,16 @@ struct Driver {
     handed_over: bool,
 
     above: Option<mpsc::Receiver<FromAbove>>,
+    /// The channel to the predecessor, while that one lives.
+    upwards: Option<Arc<Channel>>,
     ancestors: Vec<Ancestor>,
     claim_until: Option<Instant>,
     stops: u32,
-    /// As process 1 it stays for its successor.
-    hold: bool,
     over: bool,
 }
 
 /// Begins to serve: opens the gate, tells everybody, and starts the driver.
-pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
+pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
     let Beginning {
         shared,
         birth,
@@ -217,6 +217,9 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         .then(|| nginx::Machine::new(nginx::Surroundings::of_this_process(), staged_below));
 
     let mut ancestors = Vec::new();
+    let upwards = predecessor
+        .as_ref()
+        .map(|predecessor| Arc::clone(&predecessor.channel));
     let above = predecessor.map(|predecessor| {
         if let Ok(life) = Life::of(predecessor.pid) {
             ancestors.push(Ancestor {
@@ -237,7 +240,6 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
     let (events, program_events) = mpsc::channel(COMMANDS);
     let mut driver = Driver {
         generation,
-        birth,
         directory,
         server,
         triggers: Some(triggers),
@@ -259,10 +261,10 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         run: None,
         handed_over: false,
         above,
+        upwards,
         ancestors,
         claim_until: Some(Instant::now() + settings.limits.claim),
         stops: 0,
-        hold: false,
         over: false,
         shared: Arc::clone(&shared),
     };
@@ -427,10 +429,7 @@ impl Driver {
 
     /// The successor is gone: what it said before counts before that.
     async fn died(&mut self) {
-        loop {
-            let Some(link) = self.link.as_mut().filter(|link| !link.closed) else {
-                break;
-            };
+        while let Some(link) = self.link.as_mut().filter(|link| !link.closed) {
             if matches!(self.machine.phase(), Phase::Transferring) {
                 break;
             }
@@ -506,6 +505,10 @@ impl Driver {
             Action::Settle => self.settle().await,
             Action::Drain => self.drain(),
             Action::Retire => {
+                // A predecessor that still drains must not take this for a crash.
+                if let Some(channel) = &self.upwards {
+                    let _ = channel.send_now(&Frame::Stopping);
+                }
                 self.shared.turn(Flow::Closed);
                 self.shared.registry.close();
             }
@@ -532,6 +535,7 @@ impl Driver {
                     Wait::Retry => RETRY,
                 };
                 self.wait = Some((wait, Instant::now() + length));
+                self.notify(&Moment::Waits(length));
             }
             Action::NoWait => self.wait = None,
             Action::Report(outcome) => self.report(&outcome).await,
@@ -561,9 +565,10 @@ impl Driver {
         // Given up first: then nobody else holds the cargo.
         self.effect = None;
         let parcels = effects::with(&self.cargo, |cargo| std::mem::take(&mut cargo.parcels));
-        match Arc::try_unwrap(parcels) {
-            Ok(parcels) => self.shared.registry.restore(parcels),
-            Err(_) => error!("connections are still being sent and cannot come back"),
+        if let Ok(parcels) = Arc::try_unwrap(parcels) {
+            self.shared.registry.restore(parcels);
+        } else {
+            error!("connections are still being sent and cannot come back");
         }
         self.shared.turn(Flow::Open);
         self.stage.send_replace(Stage::Serving);
@@ -641,16 +646,13 @@ impl Driver {
         };
         let left = self.shared.registry.counts();
         let left = left.values().map(|counts| counts.live as u64).sum();
-        let report = run.report(
-            &name,
+        let who = Who {
+            name,
             from,
             to,
             began,
-            outcome,
-            &self.cargo,
-            left,
-            Vec::new(),
-        );
+        };
+        let report = run.report(who, outcome, &self.cargo, left);
         let staged = run.staged;
         match outcome {
             Outcome::HandedOver | Outcome::Rehearsed => info!(%report, "handover"),
@@ -680,7 +682,7 @@ impl Driver {
         self.notify(&moment);
         if !matches!(outcome, Outcome::HandedOver | Outcome::NotRestored { .. }) {
             self.run = None;
-            self.serve_again(outcome).await;
+            self.serve_again(outcome);
         }
         let event = match outcome {
             Outcome::HandedOver => nginx::Event::SuccessorServes {
@@ -692,7 +694,7 @@ impl Driver {
     }
 
     /// After a handover that came to nothing.
-    async fn serve_again(&mut self, outcome: &Outcome) {
+    fn serve_again(&mut self, outcome: &Outcome) {
         self.handed_over = false;
         self.shared.turn(Flow::Open);
         self.stage.send_replace(Stage::Serving);
@@ -713,25 +715,6 @@ impl Driver {
     }
 
     async fn exit(&mut self) {
-        if self.hold
-            && let Some(life) = self.link.as_ref().and_then(|link| link.life.as_ref())
-        {
-            info!("as process 1 this generation stays until its successor has ended");
-            self.shared.turn(Flow::Closed);
-            // Signals go on to the successor meanwhile.
-            loop {
-                tokio::select! {
-                    () = life.ended() => break,
-                    heard = self.signals.next() => {
-                        if let Some(number) = heard.number()
-                            && let Some(link) = &self.link
-                        {
-                            let _ = signals::send(link.pid, number);
-                        }
-                    }
-                }
-            }
-        }
         self.over = true;
         self.shared.turn(Flow::Closed);
         self.shared.registry.close();
@@ -765,13 +748,38 @@ impl Driver {
             Ending::Stopped
         };
         info!(generation = self.generation, ?ending, "ended");
+        self.stay_as_process_one().await;
         self.stage.send_replace(Stage::Ended(ending));
+    }
+
+    /// The end of process 1 is the end of everything in its pid namespace, the successor included.
+    async fn stay_as_process_one(&mut self) {
+        let child = self.link.as_ref().filter(|link| link.child.is_some());
+        let Some(successor) = child.map(|link| link.pid) else {
+            return;
+        };
+        if !self.handed_over || std::process::id() != 1 {
+            return;
+        }
+        let directory = self.shared.settings.control_dir.as_deref();
+        match hold::hold(successor, directory).await {
+            // What ends the container is the end of the last generation, and so is its exit code.
+            Ok(code) if code != 0 => std::process::exit(code),
+            Ok(_) => {}
+            Err(error) => error!(%error, "process 1 cannot stay around its successor"),
+        }
     }
 
     async fn predecessor_gone(&mut self) {
         self.above = None;
+        self.upwards = None;
         self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
         let closed = self.shared.shareables().close_unclaimed();
+        for unclaimed in closed.iter().filter(|_| self.shared.settings.fd_store) {
+            if let Err(error) = activation::remove(&unclaimed.name) {
+                debug!(name = unclaimed.name, %error, "the service manager keeps its copy");
+            }
+        }
         debug!(
             count = closed.len(),
             "the predecessor is gone; closed what nobody claimed"
@@ -826,7 +834,7 @@ impl Driver {
                 self.spawn(request, asked_by, Asker::Client(requester))
                     .await;
             }
-            Incoming::RollBack(_, requester) => {
+            Incoming::RollBack(requester) => {
                 if matches!(self.machine.phase(), Phase::Asleep) {
                     self.on(Event::Wake).await;
                     requester.done().await;
@@ -840,7 +848,7 @@ impl Driver {
                 }
             }
             Incoming::Join(peer, channel) => self.join(peer, channel).await,
-            Incoming::Introduce(_, introduction, channel, requester) => {
+            Incoming::Introduce(introduction, channel, requester) => {
                 self.introduce(introduction, channel, requester).await;
             }
         }
@@ -1134,11 +1142,8 @@ impl Driver {
                     warn!(%error, "cannot rename the pid file back");
                 }
             }
-            Action::DrainAndExit => self.stop().await,
-            Action::DrainAndHold => {
-                self.hold = true;
-                self.stop().await;
-            }
+            // Whether process 1 has to stay is decided at the end, in every mode.
+            Action::DrainAndExit | Action::DrainAndHold => self.stop().await,
             Action::ExitNow => {
                 self.stops = 2;
                 self.on(Event::Stop).await;

@@ -61,6 +61,14 @@ impl Asker {
     }
 }
 
+/// Between whom a handover was.
+pub(super) struct Who {
+    pub(super) name: String,
+    pub(super) from: Party,
+    pub(super) to: Party,
+    pub(super) began: Began,
+}
+
 /// One handover under way.
 pub(super) struct Run {
     pub(super) asked_by: String,
@@ -114,15 +122,17 @@ impl Run {
     /// The report as it stands.
     pub(super) fn report(
         &self,
-        name: &str,
-        from: Party,
-        to: Party,
-        began: Began,
+        who: Who,
         outcome: &predecessor::Outcome,
         cargo: &SharedCargo,
         left_to_drain: u64,
-        unclaimed: Vec<String>,
     ) -> Report {
+        let Who {
+            name,
+            from,
+            to,
+            began,
+        } = who;
         let handed_over = *outcome == predecessor::Outcome::HandedOver;
         with(cargo, |cargo| {
             let mut moved = BTreeMap::new();
@@ -134,7 +144,7 @@ impl Run {
                 _ => None,
             };
             Report {
-                name: name.to_owned(),
+                name,
                 from,
                 to,
                 began,
@@ -146,7 +156,7 @@ impl Run {
                 moved: if handed_over { moved } else { BTreeMap::new() },
                 moved_late: 0,
                 left_to_drain,
-                unclaimed,
+                unclaimed: Vec::new(),
                 states: cargo
                     .states
                     .iter()

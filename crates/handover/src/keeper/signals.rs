@@ -17,16 +17,6 @@ pub(super) enum Heard {
     Nginx(nginx::Signal),
 }
 
-impl Heard {
-    /// The signal's number, for passing it on.
-    pub(super) fn number(self) -> Option<i32> {
-        match self {
-            Self::Stop(_) => Some(SignalKind::terminate().as_raw_value()),
-            Self::Nginx(signal) => Some(signal.number()),
-        }
-    }
-}
-
 /// What is listened to.
 pub(super) struct Signals(Vec<(Signal, Heard)>);
 

@@ -20,6 +20,7 @@ enum Effect {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "what is so in this world")]
 struct World {
     giver: Predecessor,
     giver_lives: bool,

@@ -235,6 +235,10 @@ impl Predecessor {
     }
 
     /// Takes an event, says what to do, in this order.
+    #[expect(
+        clippy::match_same_arms,
+        reason = "one arm a rule, whatever it comes to"
+    )]
     pub(crate) fn on(&mut self, event: Event) -> Vec<Action> {
         match (self.phase.clone(), event) {
             (Phase::Serving, Event::Begin(terms)) => {
@@ -338,11 +342,12 @@ impl Predecessor {
                 _ => Vec::new(),
             },
 
-            (Phase::Committed, Event::Died { how }) => self.take_back(&how),
             (Phase::Draining { retired: false }, Event::Died { how }) if self.terms().take_back => {
                 self.take_back(&how)
             }
-            (Phase::Asleep | Phase::Awake, Event::Died { how }) => self.take_back(&how),
+            (Phase::Committed | Phase::Asleep | Phase::Awake, Event::Died { how }) => {
+                self.take_back(&how)
+            }
             (Phase::Draining { retired: false }, Event::Heard(Frame::Stopping)) => {
                 self.phase = Phase::Draining { retired: true };
                 vec![Action::Retire]

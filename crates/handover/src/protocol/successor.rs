@@ -132,6 +132,10 @@ impl Successor {
     }
 
     /// Takes an event, says what to do, in this order.
+    #[expect(
+        clippy::match_same_arms,
+        reason = "one arm a rule, whatever it comes to"
+    )]
     pub(crate) fn on(&mut self, event: Event) -> Vec<Action> {
         match (&self.phase, event) {
             (Phase::Owner | Phase::Alone | Phase::Lost { .. }, _) => Vec::new(),
