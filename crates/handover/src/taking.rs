@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fail::fail_point;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
@@ -277,6 +278,10 @@ impl Taking {
     }
 
     async fn perform(&mut self, actions: Vec<Action>) {
+        fail_point!(&format!(
+            "handover::successor::{}",
+            self.machine.phase().word()
+        ));
         for action in actions {
             match action {
                 Action::Send(frame) => {

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use rustix::net::{AddressFamily, SocketType, sockopt};
@@ -138,7 +138,7 @@ impl Connection {
     #[cfg(feature = "websocket")]
     pub(crate) fn asked_now(&mut self) -> Option<Asked> {
         let asked = std::pin::pin!(self.seat.asked());
-        match asked.poll(&mut Context::from_waker(Waker::noop())) {
+        match asked.poll(&mut Context::from_waker(std::task::Waker::noop())) {
             Poll::Ready(asked) => Some(asked),
             Poll::Pending => None,
         }

@@ -412,6 +412,9 @@ impl Shared {
 
     /// Waits until the state yields something.
     async fn until<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+        if let Some(found) = look(&mut self.lock()) {
+            return found;
+        }
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);

@@ -1,5 +1,6 @@
 //! Connections move between two registries of one process, which stand for predecessor and successor.
 
+use std::os::fd::AsRawFd;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -149,7 +150,17 @@ async fn converse<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'stat
     tokio::join!(writing, reading);
 }
 
+#[cfg(target_os = "linux")]
+/// Whether an epoll set of this process holds the descriptor.
+fn watched(number: i32) -> bool {
+    let line = format!("tfd: {number:8} ");
+    let sets = std::fs::read_dir("/proc/self/fdinfo").unwrap();
+    let mut sets = sets.filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok());
+    sets.any(|set| set.contains(&line))
+}
+
 #[tokio::test]
+#[cfg(target_os = "linux")]
 async fn a_given_connection_is_left_alone_and_keeps_its_bytes() {
     let registry = Registry::new();
     let kind = registry.kind("echo");
@@ -171,13 +182,16 @@ async fn a_given_connection_is_left_alone_and_keeps_its_bytes() {
     connection.give("label").unwrap();
     let parcel = registry.gather(soon()).await.pop().expect("given");
     assert_eq!(parcel.unread, b"lf a mess");
+    assert!(!watched(parcel.socket.as_raw_fd()));
     client.write_all(b"age").await.unwrap();
     // the bytes stay in the kernel: nobody reads
     let stream = std::net::TcpStream::from(parcel.socket.try_clone().unwrap());
     stream.set_nonblocking(false).unwrap();
     let mut peeked = [0; 16];
     assert_eq!(stream.peek(&mut peeked).unwrap(), 3);
+    let number = parcel.socket.as_raw_fd();
     let mut resumed = Connection::resume(parcel, kind.seat()).unwrap();
+    assert!(watched(number));
     assert_eq!(resumed.label(), b"label");
     let mut message = [0; 12];
     within(resumed.read_exact(&mut message)).await.unwrap();

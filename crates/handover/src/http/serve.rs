@@ -23,6 +23,8 @@ use crate::connections::{Asked, Connection, Kind, Turn};
 
 /// How every HTTP/2 connection begins (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Most bytes that hyper reads or writes ahead, unless a longer request head is allowed.
+const READ_AHEAD: usize = 128 * 1024;
 /// The label of a connection that has shown not to be HTTP/2.
 const HTTP1: &[u8] = b"http/1";
 
@@ -200,6 +202,8 @@ where
         .header_read_timeout(CENTURY)
         .max_headers(settings.headers)
         .max_header_size(settings.header_bytes)
+        // what hyper has read ahead moves along, so it is bounded
+        .max_buf_size(settings.header_bytes.max(READ_AHEAD))
         .serve_connection(TokioIo::new(Wire::new(connection, track.clone())), service)
         .with_upgrades();
     let mut alarm = pin!(sleep_until(clock.alarm()));

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::track::Track;
@@ -12,11 +14,11 @@ use crate::connections::{Asked, Connection};
 
 /// The track as the wire, the service and the bodies of a connection share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Tracked(Arc<Mutex<Track>>);
+pub(super) struct Tracked(Arc<Mutex<Track>>);
 
 /// A connection that hyper reads and writes.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(super) struct Wire {
     connection: Connection,
     track: Tracked,
 }
@@ -38,10 +40,20 @@ impl Wire {
     }
 
     /// The connection alone, with the bytes that were read and not used.
-    pub(crate) fn into_connection(mut self, unused: bytes::Bytes) -> Connection {
+    pub(super) fn into_connection(mut self, unused: bytes::Bytes) -> Connection {
         self.connection.push_back(unused);
         self.connection
     }
+}
+
+/// Takes a connection back from hyper after an upgrade to another protocol, with the bytes that hyper read ahead. It still has its
+/// seat among the HTTP connections, and there no freeze asks it any more; [`Connection::reseat`] lets it move again.
+///
+/// # Errors
+/// The connection is not one that this crate serves over HTTP/1; it is given back.
+pub fn reclaim(upgraded: Upgraded) -> Result<Connection, Upgraded> {
+    let parts = upgraded.downcast::<TokioIo<Wire>>()?;
+    Ok(parts.io.into_inner().into_connection(parts.read_buf))
 }
 
 impl AsyncRead for Wire {

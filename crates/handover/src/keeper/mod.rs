@@ -13,6 +13,7 @@ use std::process::Command as Program;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fail::fail_point;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
@@ -138,6 +139,7 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         lock,
     } = beginning;
 
+    fail_point!("handover::successor::committed");
     // From the commit on every instant counts: first accept, then tell.
     let accepting_since = Monotonic::now();
     shared.turn(Flow::Open);
@@ -454,6 +456,7 @@ impl Driver {
             run.enter(phase);
         }
         self.board.phase(phase);
+        fail_point!(&format!("handover::predecessor::{phase}"));
         for action in actions {
             // An action may lead to an event of its own; the stack is as deep as the machine has such steps.
             Box::pin(self.perform(action)).await;

@@ -31,6 +31,24 @@ pub(crate) enum Phase {
     Lost { reason: String },
 }
 
+impl Phase {
+    /// The word for logs.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Greeting => "greeting",
+            Self::Receiving => "receiving",
+            Self::Warm => "warm",
+            Self::Taking => "taking",
+            Self::Holding => "holding",
+            Self::Pledged => "pledged",
+            Self::Wondering => "wondering",
+            Self::Owner => "owner",
+            Self::Alone => "alone",
+            Self::Lost { .. } => "lost",
+        }
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Event {
@@ -184,7 +202,11 @@ impl Successor {
                 self.fail("the predecessor did not send everything before the deadline".to_owned())
             }
             (phase, Event::Heard(frame)) => {
-                let reason = format!("the predecessor said {} during {phase:?}", frame.name());
+                let reason = format!(
+                    "the predecessor said {} in phase {}",
+                    frame.name(),
+                    phase.word()
+                );
                 self.fail(reason)
             }
             _ => Vec::new(),

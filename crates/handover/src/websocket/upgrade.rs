@@ -5,12 +5,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::socket::WebSocket;
 use crate::connections::Kind;
-use crate::http::Wire;
+use crate::http::reclaim;
 
 /// A request to become a WebSocket (RFC 6455, 4.2): an extractor for axum handlers.
 #[derive(Debug)]
@@ -130,13 +129,12 @@ impl Upgrade {
                     );
                 }
             };
-            let Ok(parts) = upgraded.downcast::<TokioIo<Wire>>() else {
+            let Ok(connection) = reclaim(upgraded) else {
                 return tracing::error!(
                     kind = kind.name(),
                     "closing a WebSocket: its connection is not of this crate"
                 );
             };
-            let connection = parts.io.into_inner().into_connection(parts.read_buf);
             serve(WebSocket::new(connection.reseat(&kind))).await;
         });
         let accept =

@@ -1,0 +1,3 @@
+//! What the measurements are made with.
+
+pub mod load;

@@ -1,0 +1,74 @@
+//! Counts requests in a redb database, which only one process can open. With `--poison FILE` a generation refuses to open the database
+//! while that file exists: the handover is rolled back and the predecessor opens it again.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use baton_handover::{BoxError, Exclusive, Handover, Settings};
+use redb::{Database, ReadableDatabase, TableDefinition};
+
+mod common;
+
+const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let options = common::options();
+    let option = |name: &str| {
+        let mut given = options.more.iter();
+        given
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| PathBuf::from(value))
+    };
+    let path = option("database").unwrap_or_else(|| options.control_dir.with_extension("redb"));
+    let poison = option("poison");
+    let settings = Settings::named("counter").control_dir(&options.control_dir);
+    let mut handover = Handover::begin(settings).await?;
+    let listener = handover.tcp("http", options.listen).await?;
+    let address = listener.local_addr()?;
+    // An old process that rolls back must open it again: only a successor looks at the poison.
+    let successor = handover.has_predecessor();
+    let open = move || open(&path, poison.as_deref().filter(|_| successor));
+    let database = handover.exclusive("database", open).await?;
+    let serving = handover.ready().await?;
+    common::say("counter", &serving, address);
+
+    let app = Router::new().route(
+        "/",
+        get(move || {
+            let database = database.clone();
+            async move {
+                let counted = count(&database).await;
+                counted.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
+            }
+        }),
+    );
+    serving.http(listener, app).await;
+    Ok(())
+}
+
+fn open(path: &Path, poison: Option<&Path>) -> Result<Database, BoxError> {
+    if poison.is_some_and(Path::exists) {
+        return Err("the poison file exists".into());
+    }
+    Ok(Database::create(path)?)
+}
+
+/// Adds one and says how many it is.
+async fn count(database: &Exclusive<Database>) -> Result<String, BoxError> {
+    let database = database.get().await?;
+    let transaction = database.begin_write()?;
+    transaction.open_table(COUNTS)?.insert("requests", {
+        let table = transaction.open_table(COUNTS)?;
+        let last = redb::ReadableTable::get(&table, "requests")?;
+        last.map_or(0, |value| value.value()) + 1
+    })?;
+    transaction.commit()?;
+    let read = database.begin_read()?;
+    let table = read.open_table(COUNTS)?;
+    let count = redb::ReadableTable::get(&table, "requests")?.map_or(0, |value| value.value());
+    Ok(format!("{count} pid {}\n", std::process::id()))
+}

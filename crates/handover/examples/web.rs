@@ -1,0 +1,39 @@
+//! An axum server whose keep-alive connections move. `GET /` names the generation; `GET /slow` takes a second.
+
+use std::error::Error;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use baton_handover::{Handover, Settings};
+
+mod common;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let options = common::options();
+    let settings = Settings::named("web").control_dir(&options.control_dir);
+    let mut handover = Handover::begin(settings).await?;
+    let listener = handover.tcp("http", options.listen).await?;
+    let address = listener.local_addr()?;
+    let serving = handover.ready().await?;
+    common::say("web", &serving, address);
+
+    let hello = format!(
+        "generation {} pid {}\n",
+        serving.generation(),
+        std::process::id()
+    );
+    let slow = hello.clone();
+    let app = Router::new()
+        .route("/", get(move || std::future::ready(hello.clone())))
+        .route(
+            "/slow",
+            get(move || async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                slow
+            }),
+        );
+    serving.http(listener, app).await;
+    Ok(())
+}
