@@ -91,9 +91,17 @@ impl PidFile {
         self.rename(&self.path, &self.oldbin())
     }
 
-    /// Takes the name back: `pid.oldbin` becomes `pid`. Without effect if the file is not ours.
-    pub(crate) fn come_back(&self) -> Result<(), PidFileError> {
-        self.rename(&self.oldbin(), &self.path)
+    /// Takes the name back from a successor that has ended: `pid.oldbin` becomes `pid`. If the file did not step aside it is written anew,
+    /// since the successor put its own in its place.
+    pub(crate) fn come_back(&mut self) -> Result<(), PidFileError> {
+        if self.is_ours(&self.oldbin())? {
+            self.rename(&self.oldbin(), &self.path)
+        } else if self.is_ours(&self.path)? {
+            Ok(())
+        } else {
+            *self = Self::write(&self.path, self.pid)?;
+            Ok(())
+        }
     }
 
     /// Removes what is ours of the two names, and nothing else.
@@ -225,7 +233,7 @@ mod tests {
     fn rolled_back_the_old_name_returns_even_over_what_a_killed_successor_left() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pid");
-        let old = PidFile::write(&path, 10).unwrap();
+        let mut old = PidFile::write(&path, 10).unwrap();
         for successor_is_killed in [false, true] {
             old.step_aside().unwrap();
             let new = PidFile::write(&path, 11).unwrap();
@@ -237,6 +245,23 @@ mod tests {
         }
         old.come_back().unwrap();
         assert_eq!(names(dir.path()), pairs(&[("pid", "10")]));
+    }
+
+    #[test]
+    fn the_name_returns_even_if_it_was_not_given_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pid");
+        let mut old = PidFile::write(&path, 10).unwrap();
+        for successor_is_killed in [false, true] {
+            let new = PidFile::write(&path, 11).unwrap();
+            if !successor_is_killed {
+                new.remove().unwrap();
+            }
+            old.come_back().unwrap();
+            assert_eq!(names(dir.path()), pairs(&[("pid", "10")]));
+        }
+        old.remove().unwrap();
+        assert_eq!(names(dir.path()), []);
     }
 
     #[test]

@@ -1136,7 +1136,7 @@ impl Driver {
                 }
             }
             Action::TakePidFileBack => {
-                if let Some(pid_file) = &self.pid_file
+                if let Some(pid_file) = &mut self.pid_file
                     && let Err(error) = pid_file.come_back()
                 {
                     warn!(%error, "cannot rename the pid file back");
