@@ -2,8 +2,16 @@
 //!
 //! Everything here is a function of its arguments: no I/O, no clock, no task.
 
+pub mod asset;
+pub mod block;
 pub mod codec;
+pub mod entry;
 pub mod hash;
+pub mod merkle;
+pub mod transaction;
 
+pub use block::{Block, Header, SupLink};
 pub use codec::DecodeError;
+pub use entry::{Entries, Mapped};
 pub use hash::{AssetId, Hash};
+pub use transaction::{Input, InputKind, Output, OutputKind, Transaction};
