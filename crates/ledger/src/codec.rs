@@ -14,8 +14,8 @@ use thiserror::Error;
 
 use crate::hash::{AssetId, Hash};
 
-/// The longest encoding that is read, in bytes: 21 MiB, the longest message of Bytom's peer protocol
-/// (22 020 096 bytes in bytomd v2's `p2p/connection`), so nothing longer can come from a node.
+/// The longest encoding that is read, in bytes: 21 MiB, the longest content of a message of Bytom's peer protocol
+/// (bytomd v2, `netsync/messages`), so nothing longer can come from a node.
 pub const MAX_ENCODED_BYTES: usize = 22_020_096;
 
 /// The largest value of a varint31: lengths and counts.
