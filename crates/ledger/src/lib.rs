@@ -2,6 +2,7 @@
 //!
 //! Everything here is a function of its arguments: no I/O, no clock, no task.
 
+pub mod address;
 pub mod asset;
 pub mod block;
 pub mod codec;
@@ -10,6 +11,7 @@ pub mod hash;
 pub mod merkle;
 pub mod transaction;
 
+pub use address::Address;
 pub use block::{Block, Header, SupLink};
 pub use codec::DecodeError;
 pub use entry::{Entries, Mapped};

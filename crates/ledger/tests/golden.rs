@@ -4,8 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use baton_ledger::address::Prefix;
 use baton_ledger::entry::{ResultKind, spent_output_id};
-use baton_ledger::{Block, Hash, Header, Input, InputKind, Mapped, OutputKind, Transaction, asset};
+use baton_ledger::merkle::Proof;
+use baton_ledger::{
+    Address, Block, Hash, Header, Input, InputKind, Mapped, OutputKind, Transaction, asset,
+};
 use serde_json::Value;
 
 /// The captured answers by file name.
@@ -311,4 +315,70 @@ fn every_asset_has_its_id() {
         }
     }
     assert!(checked >= 2, "{checked} assets");
+}
+
+#[test]
+fn every_merkle_proof_is_made_and_believed() {
+    let blocks: BTreeMap<Hash, Block> = blocks()
+        .into_iter()
+        .map(|(block, _)| (block.hash(), block))
+        .collect();
+    let mut checked = 0;
+    for (file, answer) in answers() {
+        let told = answer.get("data").unwrap_or(&answer);
+        let Some(hashes) = told.get("tx_hashes") else {
+            continue;
+        };
+        let parse = |list: &Value| -> Vec<Hash> {
+            let list = list.as_array().unwrap().iter();
+            list.map(|hash| hash.as_str().unwrap().parse().unwrap())
+                .collect()
+        };
+        let flags = told["flags"].as_array().unwrap().iter();
+        let told_proof = Proof {
+            hashes: parse(hashes),
+            flags: flags
+                .map(|flag| u8::try_from(flag.as_u64().unwrap()).unwrap())
+                .collect(),
+        };
+        let wanted = parse(&told["matched_tx_ids"]);
+        let header = Header::from_hex(text(told, "block_header")).unwrap();
+        let root = header.transactions_merkle_root;
+        assert_eq!(told_proof.verify(&wanted, &root), Ok(()), "{file}");
+        assert!(told_proof.verify(&[header.hash()], &root).is_err());
+
+        let block = &blocks[&header.hash()];
+        let ids: Vec<Hash> = block.transactions.iter().map(Transaction::id).collect();
+        let made = Proof::new(&ids, |id| wanted.contains(id));
+        assert_eq!(made, told_proof, "{file}");
+        checked += 1;
+    }
+    assert!(checked >= 5, "{checked} merkle proofs");
+}
+
+#[test]
+fn every_address_is_that_of_its_program() {
+    let mut checked = 0;
+    for (file, answer) in answers() {
+        let mut objects = vec![&answer];
+        while let Some(value) = objects.pop() {
+            match value {
+                Value::Object(fields) => objects.extend(fields.values()),
+                Value::Array(elements) => objects.extend(elements),
+                _ => {}
+            }
+            let Some(told) = value.get("address").and_then(Value::as_str) else {
+                continue;
+            };
+            let address = Address::decode(told, Prefix::SOLONET)
+                .unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert_eq!(address.encode(Prefix::SOLONET), told, "{file}");
+            if let Some(program) = value.get("control_program") {
+                assert_eq!(hex::encode(address.program()), program.as_str().unwrap());
+                assert_eq!(Address::from_program(&address.program()), Some(address));
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 290, "{checked} addresses");
 }
