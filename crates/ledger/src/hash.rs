@@ -1,4 +1,4 @@
-//! The two 32-byte names of the ledger: [`Hash`] for entries, transactions and blocks, [`AssetId`] for assets.
+//! The two 32-byte names of the ledger: [`struct@Hash`] for entries, transactions and blocks, [`AssetId`] for assets.
 //!
 //! Both are SHA3-256 digests and both are written as 64 hexadecimal digits; they are two types so that one is
 //! never taken for the other.

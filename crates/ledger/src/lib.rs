@@ -7,8 +7,10 @@ pub mod asset;
 pub mod block;
 pub mod codec;
 pub mod entry;
+pub mod genesis;
 pub mod hash;
 pub mod merkle;
+pub mod params;
 pub mod transaction;
 
 pub use address::Address;
@@ -16,4 +18,5 @@ pub use block::{Block, Header, SupLink};
 pub use codec::DecodeError;
 pub use entry::{Entries, Mapped};
 pub use hash::{AssetId, Hash};
+pub use params::Params;
 pub use transaction::{Input, InputKind, Output, OutputKind, Transaction};

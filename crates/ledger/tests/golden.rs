@@ -8,7 +8,8 @@ use baton_ledger::address::Prefix;
 use baton_ledger::entry::{ResultKind, spent_output_id};
 use baton_ledger::merkle::Proof;
 use baton_ledger::{
-    Address, Block, Hash, Header, Input, InputKind, Mapped, OutputKind, Transaction, asset,
+    Address, Block, Hash, Header, Input, InputKind, Mapped, OutputKind, Params, Transaction, asset,
+    genesis,
 };
 use serde_json::Value;
 
@@ -254,6 +255,20 @@ fn every_block_is_told_alike() {
             Ok(block.transactions)
         );
     }
+}
+
+#[test]
+fn the_genesis_block_is_made_alike() {
+    let params = Params::solonet(Vec::new());
+    let transactions = genesis::bytom_transactions();
+    let made = genesis::block(params.genesis_timestamp_ms, transactions);
+    let answers = answers();
+    let told = text(&answers["v2-solo-rawblock-0.json"]["data"], "raw_block");
+    assert_eq!(made.to_hex(), told);
+    assert_eq!(
+        made.hash().to_string(),
+        "512e726d7b90091003f9f0a14ddc6218ce8b25b6c606faf81a552b4e6036d065"
+    );
 }
 
 #[test]
