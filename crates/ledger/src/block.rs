@@ -244,3 +244,61 @@ fn write_transactions(transactions: &[Transaction], w: &mut Writer<'_>) {
         transaction.write(w);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_tell_what_follows() {
+        let block = Block::default();
+        let error = Header::decode(&block.encode()).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "unsupported serflags 0x3: a block header starts with 0x1"
+        );
+        let error = Block::from_hex("00").unwrap_err().to_string();
+        assert_eq!(error, "unsupported serflags 0x0: a block starts with 0x3");
+        assert!(decode_transactions(&block.encode()).is_err());
+        assert_eq!(decode_transactions(&[TRANSACTIONS, 0]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn suffixes_are_dropped() {
+        let header = Header::default();
+        let mut bytes = header.encode();
+        // the empty list of sup links, in an extensible string, with two bytes more
+        assert_eq!(bytes.pop(), Some(0));
+        assert_eq!(bytes.pop(), Some(1));
+        bytes.extend([3, 0, 9, 9]);
+        assert_eq!(Header::decode(&bytes), Ok(header));
+        bytes.push(0);
+        assert!(matches!(
+            Header::decode(&bytes),
+            Err(DecodeError::Trailing { .. })
+        ));
+    }
+
+    #[test]
+    fn a_count_of_sup_links_reserves_nothing() {
+        let mut bytes = Header::default().encode();
+        bytes.truncate(bytes.len() - 2);
+        bytes.extend([5, 0xff, 0xff, 0xff, 0xff, 7]);
+        let error = Header::decode(&bytes).unwrap_err().to_string();
+        assert!(error.starts_with("reading sup link 0: "), "{error}");
+    }
+
+    #[test]
+    fn votes_and_signature_are_not_in_the_hash() {
+        let mut header = Header {
+            height: 5,
+            ..Header::default()
+        };
+        let hash = header.hash();
+        header.witness = vec![1; 64];
+        header.sup_links.push(SupLink::default());
+        assert_eq!(header.hash(), hash);
+        header.timestamp_ms = 1;
+        assert_ne!(header.hash(), hash);
+    }
+}

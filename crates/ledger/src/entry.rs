@@ -322,3 +322,69 @@ impl From<Transaction> for Mapped {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transaction::Coinbase;
+
+    fn minting(outputs: Vec<Output>) -> Entries {
+        let coinbase = InputKind::Coinbase(Coinbase {
+            arbitrary: b"0".to_vec(),
+        });
+        Entries::of(&Transaction {
+            version: 1,
+            time_range: 0,
+            inputs: vec![Input::from(coinbase)],
+            outputs,
+        })
+    }
+
+    #[test]
+    fn a_failing_program_makes_a_retirement_of_any_output() {
+        let retired = Output::original(AssetId::BTM, 5, vec![0x6a]);
+        let vote = Output::vote(5, vec![0x6a, 1], vec![2; 64]);
+        let entries = minting(vec![retired.clone(), vote]);
+        let kinds: Vec<_> = entries.outputs.iter().map(|output| output.kind).collect();
+        assert_eq!(kinds, [ResultKind::Retirement; 2]);
+        // they differ by position only
+        let twice = minting(vec![retired.clone(), retired]);
+        assert_eq!(entries, twice);
+        assert_ne!(twice.outputs[0].id, twice.outputs[1].id);
+    }
+
+    #[test]
+    fn state_and_vote_are_in_the_id() {
+        let plain = Output::original(AssetId::BTM, 5, vec![0x51]);
+        let with_state = Output {
+            state_data: vec![Vec::new()],
+            ..plain.clone()
+        };
+        let vote = Output::vote(5, vec![0x51], Vec::new());
+        let voting = Output::vote(5, vec![0x51], vec![1]);
+        let entries = [plain, with_state, vote, voting].map(|output| minting(vec![output]));
+        for (i, one) in entries.iter().enumerate() {
+            for other in &entries[..i] {
+                assert_eq!(one.mux_id, other.mux_id);
+                assert_ne!(one.outputs[0].id, other.outputs[0].id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_coinbase_brings_what_the_outputs_take() {
+        let output = |amount| Output::original(AssetId::BTM, amount, Vec::new());
+        let entry = minting(vec![output(2), output(3)]).inputs[0];
+        assert_eq!((entry.asset_id, entry.amount), (AssetId::BTM, 5));
+        assert_eq!(entry.spent_output_id, None);
+        let entry = minting(vec![output(u64::MAX), output(3)]).inputs[0];
+        assert_eq!(entry.amount, 2);
+    }
+
+    #[test]
+    fn there_is_something_to_sign_for_each_input_only() {
+        let entries = minting(Vec::new());
+        assert!(entries.signature_hash(0).is_some());
+        assert_eq!(entries.signature_hash(1), None);
+    }
+}

@@ -281,3 +281,121 @@ fn write_output(output: &Output, w: &mut Writer<'_>) {
     });
     w.count(0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AssetId, Hash};
+
+    fn spend() -> Transaction {
+        let output = SpentOutput {
+            source_id: Hash([7; 32]),
+            asset_id: AssetId::BTM,
+            amount: 300,
+            source_position: 1,
+            control_program: vec![0x51],
+            state_data: Vec::new(),
+            suffix: Vec::new(),
+        };
+        Transaction {
+            version: 1,
+            time_range: 0,
+            inputs: vec![Input::from(InputKind::Spend(Spend {
+                output,
+                arguments: vec![vec![1]],
+            }))],
+            outputs: vec![Output::original(AssetId::BTM, 299, vec![0x51])],
+        }
+    }
+
+    /// The bytes of a transaction with the byte at `at` replaced.
+    fn with(transaction: &Transaction, at: usize, byte: u8) -> Vec<u8> {
+        let mut bytes = transaction.encode();
+        bytes[at] = byte;
+        bytes
+    }
+
+    fn refusal(bytes: &[u8]) -> String {
+        decode(bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn refusals_name_the_place() {
+        let spend = spend();
+        assert_eq!(
+            refusal(&with(&spend, 0, 0)),
+            "unsupported serflags 0x0: a transaction starts with 0x7"
+        );
+        assert_eq!(
+            refusal(&with(&spend, 4, 2)),
+            "reading input 0: unsupported asset version 2, only 1 is known"
+        );
+        assert_eq!(
+            refusal(&with(&spend, 6, 4)),
+            "reading input 0: unsupported input type 4"
+        );
+        let vm_version = 8 + 32 + 32 + 2 + 1;
+        assert_eq!(
+            refusal(&with(&spend, vm_version, 2)),
+            "reading input 0: unrecognized VM version 2 for asset version 1"
+        );
+        let output = spend.size() - 42;
+        assert_eq!(
+            refusal(&with(&spend, output, 0)),
+            "reading output 0: unsupported asset version 0, only 1 is known"
+        );
+        assert_eq!(
+            refusal(&with(&spend, output + 1, 2)),
+            "reading output 0: unsupported output type 2"
+        );
+        assert_eq!(
+            refusal(&spend.encode()[..50]),
+            "reading input 0: reading input commitment: 29 more bytes wanted at byte 50, where the input ends"
+        );
+        assert_eq!(
+            Transaction::from_hex("07zz").unwrap_err().to_string(),
+            "the transaction is not hexadecimal: Invalid character 'z' at position 2"
+        );
+    }
+
+    #[test]
+    fn an_issuance_must_state_its_asset() {
+        let issuance = Issuance {
+            nonce: vec![1],
+            amount: 5,
+            asset_definition: b"{}".to_vec(),
+            vm_version: 1,
+            issuance_program: vec![0x51],
+            arguments: Vec::new(),
+        };
+        let transaction = Transaction {
+            version: 1,
+            inputs: vec![Input::from(InputKind::Issuance(issuance))],
+            ..Transaction::default()
+        };
+        assert_eq!(decode(&transaction.encode()), Ok(transaction.clone()));
+        let error = refusal(&with(&transaction, 10, 0xee));
+        assert!(
+            error.starts_with("reading input 0: asset ID does not match other issuance parameters"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_an_output_witness_holds_is_dropped() {
+        let spend = spend();
+        let mut bytes = spend.encode();
+        assert_eq!(bytes.pop(), Some(0));
+        bytes.extend([3, 1, 2, 3]);
+        assert_eq!(decode(&bytes), Ok(spend));
+    }
+
+    #[test]
+    fn numbers_spelt_long_have_the_same_value() {
+        let spend = spend();
+        let mut bytes = spend.encode();
+        // the version as 8100 in place of 01
+        bytes.splice(1..2, [0x81, 0]);
+        assert_eq!(decode(&bytes), Ok(spend));
+    }
+}
