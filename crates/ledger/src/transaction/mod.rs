@@ -10,8 +10,22 @@
 //!
 //! What is not canonical is taken as bytomd takes it: suffixes of extensible strings are kept and written again;
 //! the contents of an output's witness are dropped; numbers may be spelt long (see [`crate::codec`]). Two things
-//! are refused that bytomd decodes and then crashes on: an asset version other than 1, and more than
+//! are refused that bytomd decodes: an asset version other than 1, on which it then crashes, and more than
 //! [`MAX_ENCODED_BYTES`](crate::codec::MAX_ENCODED_BYTES).
+
+//!
+//! ```
+//! use baton_ledger::{Mapped, Transaction, genesis};
+//!
+//! let bytes = genesis::bytom_transactions()[0].encode();
+//! let transaction = Mapped::from(Transaction::decode(&bytes)?);
+//! assert_eq!(
+//!     transaction.id().to_string(),
+//!     "3ba39aee3b00fc2c92c92d63993682db81a3d3fc9de0646f7d0316c66edc0f5a"
+//! );
+//! assert_eq!(transaction.size(), 153);
+//! # Ok::<(), baton_ledger::DecodeError>(())
+//! ```
 
 mod wire;
 
