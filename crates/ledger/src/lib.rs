@@ -13,6 +13,7 @@ pub mod merkle;
 pub mod params;
 pub mod program;
 pub mod transaction;
+pub mod validate;
 pub mod vm;
 
 pub use address::Address;
@@ -22,3 +23,4 @@ pub use entry::{Entries, Mapped};
 pub use hash::{AssetId, Hash};
 pub use params::Params;
 pub use transaction::{Input, InputKind, Output, OutputKind, Transaction};
+pub use validate::{BlockContext, GasStatus, Rejection, validate_transaction};
