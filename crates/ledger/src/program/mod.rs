@@ -8,11 +8,13 @@ mod standard;
 mod text;
 
 pub use build::{
-    MultisigError, anyone, call_contract, issuance, key_hash, multisig, p2wpkh, p2wsh, push_data,
-    push_number, register_contract, retire, script_hash,
+    MultisigError, anyone, call_contract, issuance, key_hash, multisig, p2wpkh, p2wsh, push_number,
+    register_contract, retire, script_hash,
 };
 pub use standard::{Multisig, Standard, executed_form, is_unspendable, limit_height};
-pub use text::{AssembleError, assemble, disassemble, listing};
+pub use text::{AssembleError, assemble, disassemble, explain, listing};
+
+pub use crate::vm::push_data;
 
 /// What marks programs of the contract register, "Bytom contract register protocol".
 const BCRP: &[u8; 4] = b"bcrp";

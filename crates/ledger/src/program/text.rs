@@ -8,8 +8,7 @@ use std::fmt::Write as _;
 
 use ruint::aliases::U256;
 
-use super::build::push_data;
-use crate::vm::{self, Op, encode_number, instructions};
+use crate::vm::{self, Context, Op, encode_number, instructions, push_data};
 
 /// Why a text is no program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -229,4 +228,15 @@ pub fn listing(program: &[u8]) -> Result<String, vm::Error> {
         let _ = writeln!(text, "{} {}", instruction.op, hex::encode(instruction.data));
         Ok(text)
     })
+}
+
+/// Tells an error with the program and its arguments, as bytomd does in `error_detail`.
+pub fn explain(context: &Context<'_>, error: vm::Error) -> String {
+    let program = hex::encode(context.program);
+    let text = disassemble(context.program).unwrap_or_else(|_| "???".to_owned());
+    let arguments: Vec<String> = context.arguments.iter().map(hex::encode).collect();
+    format!(
+        "{error} [prog {program} = {text}; args {}]: {error}",
+        arguments.join(" ")
+    )
 }

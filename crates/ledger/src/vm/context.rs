@@ -54,17 +54,6 @@ impl<'a> Context<'a> {
             tx: None,
         }
     }
-
-    /// Tells an error with the program and its arguments, as bytomd does in `error_detail`.
-    pub fn explain(&self, error: Error) -> String {
-        let text = crate::program::disassemble(self.program).unwrap_or_else(|_| "???".to_owned());
-        let arguments: Vec<String> = self.arguments.iter().map(hex::encode).collect();
-        let program = hex::encode(self.program);
-        format!(
-            "{error} [prog {program} = {text}; args {}]: {error}",
-            arguments.join(" ")
-        )
-    }
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -100,34 +89,53 @@ pub struct OutputCheck<'c> {
     pub vm_version: u64,
     /// Its control program.
     pub program: &'c [u8],
-    /// Whether a retirement matches with any program: transactions of version 1, outside of predicates.
+    /// Whether a retirement matches whatever the program: in transactions of version 1, outside of predicates.
     pub any_retirement: bool,
     pub(super) state: &'c [Cow<'c, [u8]>],
     pub(super) state_used: bool,
 }
 
 impl OutputCheck<'_> {
-    /// The alternative stack, which is the state data wanted, the topmost item last.
+    /// Whether an output, also one that votes, is the wanted one.
+    pub fn is_output(
+        &self,
+        asset_id: &[u8; 32],
+        amount: u64,
+        vm_version: u64,
+        program: &[u8],
+        state: &[Vec<u8>],
+    ) -> bool {
+        self.is_value(asset_id, amount)
+            && self.vm_version == vm_version
+            && self.program == program
+            && self.state_is(state)
+    }
+
+    /// Whether a retirement is the wanted one: it has the version 0, no program, and an empty list of state data.
+    ///
+    /// bytomd tells that list from an absent one: the alternative stack must have been used and emptied.
+    pub fn is_retirement(&self, asset_id: &[u8; 32], amount: u64) -> bool {
+        self.is_value(asset_id, amount)
+            && self.vm_version == 0
+            && (self.any_retirement || self.program.is_empty())
+            && self.state_used
+            && self.state.is_empty()
+    }
+
+    fn is_value(&self, asset_id: &[u8; 32], amount: u64) -> bool {
+        self.asset_id == asset_id && self.amount == amount
+    }
+
+    /// The alternative stack, which holds the wanted state data, the topmost item last.
     pub fn state(&self) -> impl Iterator<Item = &[u8]> {
         self.state.iter().map(AsRef::as_ref)
     }
 
-    /// Whether `state`, the data of an output, is what the alternative stack holds.
+    /// Whether the alternative stack holds these state data of an output.
     ///
-    /// An output without data matches only while nothing was ever put on that stack: bytomd tells an absent list from
-    /// an emptied one.
+    /// Without data it matches only while nothing was ever put on that stack: bytomd tells an absent list from an
+    /// emptied one.
     pub fn state_is(&self, state: &[Vec<u8>]) -> bool {
-        self.state_used != state.is_empty()
-            && self.state.len() == state.len()
-            && self
-                .state
-                .iter()
-                .zip(state)
-                .all(|(held, wanted)| held.as_ref() == wanted.as_slice())
-    }
-
-    /// Whether the alternative stack fits a retirement, which bytomd gives an empty list: it was used and is empty.
-    pub fn state_is_retired(&self) -> bool {
-        self.state_used && self.state.is_empty()
+        self.state_used != state.is_empty() && self.state().eq(state.iter().map(Vec::as_slice))
     }
 }

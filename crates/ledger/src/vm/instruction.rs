@@ -1,4 +1,4 @@
-//! Reading instructions from a program's bytes.
+//! Instructions as bytes: reading them, and writing those that push data.
 
 use std::ops::Range;
 
@@ -124,4 +124,20 @@ impl<'p> Iterator for Instructions<'p> {
             }
         })
     }
+}
+
+/// Appends the shortest `DATA_n` or `PUSHDATAn` that pushes the bytes; no bytes are `FALSE`.
+///
+/// A single byte from 1 to 16 becomes `DATA_1`, not the opcode of that number.
+pub fn push_data(program: &mut Vec<u8>, data: &[u8]) {
+    let length = data.len().to_le_bytes();
+    match data.len() {
+        0 => program.push(Op::FALSE.0),
+        1..=75 => program.push(length[0]),
+        76..=0xff => program.extend([Op::PUSHDATA1.0, length[0]]),
+        0x100..=0xffff => program.extend([Op::PUSHDATA2.0, length[0], length[1]]),
+        // Beyond 32 bits no program can be run; the cut length makes it a broken one.
+        _ => program.extend([Op::PUSHDATA4.0, length[0], length[1], length[2], length[3]]),
+    }
+    program.extend_from_slice(data);
 }

@@ -18,7 +18,7 @@ mod ops;
 
 pub use context::{Context, OutputCheck, TxView};
 pub use error::Error;
-pub use instruction::{Instruction, Instructions, MAX_PROGRAM_LENGTH, instructions};
+pub use instruction::{Instruction, Instructions, MAX_PROGRAM_LENGTH, instructions, push_data};
 pub(crate) use number::encode as encode_number;
 pub use opcode::Op;
 
@@ -26,6 +26,17 @@ pub use opcode::Op;
 pub const VM_VERSION: u64 = 1;
 
 /// Runs the program with at most `gas_limit` gas; the gas that is left if it ends with a true item on top.
+///
+/// ```
+/// use baton_ledger::program::assemble;
+/// use baton_ledger::vm::{Context, Error, verify};
+///
+/// let program = assemble("3 ADD 5 NUMEQUAL").unwrap();
+/// let (right, wrong) = ([vec![2]], [vec![7]]);
+/// // 6 gas for the four instructions and 9 for the item that is left, a byte.
+/// assert_eq!(verify(&Context::new(&program, &right), 100), Ok(100 - 15));
+/// assert_eq!(verify(&Context::new(&program, &wrong), 100), Err(Error::FalseResult));
+/// ```
 pub fn verify(context: &Context<'_>, gas_limit: u64) -> Result<u64, Error> {
     if context.vm_version != VM_VERSION {
         return Err(Error::UnsupportedVm);

@@ -25,12 +25,12 @@ impl TxView for Tx {
     /// Output 1 holds 7 of asset aa… under `TRUE` with the state 01, 02; output 2 the same without state; output 3 is
     /// a retirement.
     fn check_output(&self, wanted: &OutputCheck<'_>) -> Result<bool, Error> {
-        let value = wanted.amount == 7 && wanted.asset_id == [0xaa; 32] && wanted.vm_version == 1;
-        let program = wanted.program == [Op::TRUE.0];
+        let is_output =
+            |state: &[Vec<u8>]| wanted.is_output(&[0xaa; 32], 7, 1, &[Op::TRUE.0], state);
         match wanted.index {
-            1 => Ok(value && program && wanted.state_is(&[vec![1], vec![2]])),
-            2 => Ok(value && program && wanted.state_is(&[])),
-            3 => Ok(value && wanted.any_retirement && wanted.state_is_retired()),
+            1 => Ok(is_output(&[vec![1], vec![2]])),
+            2 => Ok(is_output(&[])),
+            3 => Ok(wanted.is_retirement(&[0xaa; 32], 7)),
             _ => Err(Error::BadValue),
         }
     }

@@ -15,7 +15,7 @@ impl TxView for Tx {
     }
 
     fn check_output(&self, wanted: &OutputCheck<'_>) -> Result<bool, Error> {
-        Ok(wanted.state_is(&[vec![1]]) || wanted.state_is_retired())
+        Ok(wanted.state_is(&[vec![1]]) || wanted.is_retirement(&[2; 32], 1))
     }
 }
 

@@ -53,8 +53,15 @@ fn broken_ends_are_found_when_they_are_reached() {
         program.extend(&end);
         assert!(verify(&context(&program), GAS).is_ok());
     }
-    let endless = [0x4e, 0xff, 0xff, 0xff, 0xff];
-    assert_eq!(verify(&context(&endless), GAS), Err(Error::Overflow));
+    // The last length that 32 bits can address, and the first that they cannot.
+    assert_eq!(
+        verify(&context(&[0x4e, 0xfa, 0xff, 0xff, 0xff]), GAS),
+        Err(Error::ShortProgram)
+    );
+    assert_eq!(
+        verify(&context(&[0x4e, 0xfb, 0xff, 0xff, 0xff]), GAS),
+        Err(Error::Overflow)
+    );
 }
 
 #[test]
@@ -131,29 +138,53 @@ fn program_is_the_outermost_one() {
 }
 
 #[test]
-fn check_output_sees_amount_asset_program_and_state() {
+fn check_output_sees_amount_asset_version_program_and_state() {
     let asset = format!("0x{}", "aa".repeat(32));
-    let ask = |state: &str, index: u8, amount: &str| {
-        run(&format!(
-            "{state} {index} {amount} {asset} 1 0x51 CHECKOUTPUT"
-        ))
+    let ask = |state: &str, wanted: &str| {
+        let wanted = wanted.replace("ASSET", &asset);
+        run(&format!("{state} {wanted} CHECKOUTPUT")).map(|_| ())
     };
-    assert!(ask("1 TOALTSTACK 2 TOALTSTACK", 1, "7").is_ok());
+    let (both, no) = ("1 TOALTSTACK 2 TOALTSTACK", Err(Error::FalseResult));
+    assert_eq!(ask(both, "1 7 ASSET 1 0x51"), Ok(()));
+    for wanted in [
+        "1 8 ASSET 1 0x51",
+        "1 7 0xaa 1 0x51",
+        "1 7 ASSET 2 0x51",
+        "1 7 ASSET 1 0x52",
+    ] {
+        assert_eq!(ask(both, wanted), no, "{wanted}");
+    }
+    assert_eq!(ask("2 TOALTSTACK 1 TOALTSTACK", "1 7 ASSET 1 0x51"), no);
+    assert_eq!(ask("", "1 7 ASSET 1 0x51"), no);
+    // The index and the version count modulo 2^64.
     assert_eq!(
-        ask("2 TOALTSTACK 1 TOALTSTACK", 1, "7"),
-        Err(Error::FalseResult)
+        ask(
+            both,
+            "0x010000000000000001 7 ASSET 0x010000000000000001 0x51"
+        ),
+        Ok(())
     );
-    assert_eq!(ask("", 1, "7"), Err(Error::FalseResult));
-    assert_eq!(
-        ask("1 TOALTSTACK 2 TOALTSTACK", 1, "8"),
-        Err(Error::FalseResult)
-    );
-    // An output without state data fits an untouched alternative stack, a retirement an emptied one.
+}
+
+/// An output without state data fits an untouched alternative stack, a retirement an emptied one.
+#[test]
+fn check_output_tells_an_emptied_alternative_stack_from_an_untouched_one() {
+    let asset = format!("0x{}", "aa".repeat(32));
+    let output = format!("2 7 {asset} 1 0x51 CHECKOUTPUT");
+    let retirement = format!("3 7 {asset} 0 0x51 CHECKOUTPUT");
     let emptied = "1 TOALTSTACK FROMALTSTACK DROP";
-    assert!(ask("", 2, "7").is_ok());
-    assert_eq!(ask(emptied, 2, "7"), Err(Error::FalseResult));
-    assert!(ask(emptied, 3, "7").is_ok());
-    assert_eq!(ask("", 3, "7"), Err(Error::FalseResult));
+    assert!(run(&output).is_ok());
+    assert_eq!(run(&format!("{emptied} {output}")), Err(Error::FalseResult));
+    assert!(run(&format!("{emptied} {retirement}")).is_ok());
+    assert_eq!(run(&retirement), Err(Error::FalseResult));
+    // Within a predicate the program of a retirement must be empty, as a retirement's is.
+    let ask = |program: &str| {
+        let predicate =
+            assemble(&format!("{emptied} 3 7 {asset} 0 {program} CHECKOUTPUT")).unwrap();
+        run(&format!("0 0x{} 0 CHECKPREDICATE", hex::encode(predicate)))
+    };
+    assert!(ask("0").is_ok());
+    assert_eq!(ask("0x51"), Err(Error::FalseResult));
 }
 
 /// A program that makes bytomd's machine run for ever: a predicate cannot pay for the item it pushed, and its memory

@@ -1,8 +1,9 @@
 //! Signatures that tell one variant of Ed25519 from another: the verdict is that of Go's `crypto/ed25519`, on which
 //! bytomd's rests.
 //!
-//! `data/vm/ed25519.jsonl` was made with Go 1.26: a sound signature, changed scalars (plus multiples of the order),
-//! points off the curve, keys and points of small order in all their encodings, keys with a part of small order.
+//! `data/vm/ed25519.jsonl` was made with Go 1.26 by `data/vm/make-ed25519.go`: a sound signature, scalars changed by
+//! multiples of the order, points off the curve, keys and points of small order in all their encodings, keys with a
+//! part of small order.
 
 use baton_ledger::vm::{Context, Error, Op, verify};
 use ed25519_dalek::{Signature, VerifyingKey};

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use ruint::aliases::U256;
 
 use super::super::error::Error;
+use super::super::instruction::push_data;
 use super::super::machine::{Item, Machine, length};
-use crate::program::push_data;
 
 pub(in crate::vm) fn cat(vm: &mut Machine<'_>) -> Result<(), Error> {
     let (a, b) = pop_pair(vm)?;
