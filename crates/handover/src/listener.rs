@@ -93,10 +93,15 @@ impl Listener {
 
 async fn accept_new(socket: &mut Socket, kind: &Kind) -> Option<Connection> {
     let accepted = match socket {
-        Socket::Tcp(listener) => listener
-            .accept()
-            .await
-            .map(|accepted| accepted.map(|(stream, _)| Connection::new(stream, kind.seat()))),
+        Socket::Tcp(listener) => listener.accept().await.map(|accepted| {
+            accepted.map(|(stream, _)| {
+                // Whoever writes small messages does not want to wait for the peer's delayed acknowledgement.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection that ended already");
+                }
+                Connection::new(stream, kind.seat())
+            })
+        }),
         Socket::Unix(listener) => listener
             .accept()
             .await

@@ -74,7 +74,7 @@ impl Settings {
             requires: Vec::new(),
             limits: Limits {
                 timeout: Duration::from_mins(1),
-                boundary: Duration::from_millis(5),
+                boundary: Duration::from_millis(50),
                 release: Duration::from_secs(5),
                 frozen: Duration::from_secs(10),
                 drain: Duration::from_secs(30),
@@ -204,8 +204,8 @@ impl Settings {
         self
     }
 
-    /// How long a freeze waits for connections to reach a message boundary; 5 ms by default. Those in the middle of something move
-    /// later, one by one.
+    /// How long a freeze waits for connections that have not answered it; 50 ms by default. Those in the middle of something answer at
+    /// once, and move later, one by one: this is for tasks that wait for a processor.
     #[must_use]
     pub fn boundary(mut self, limit: Duration) -> Self {
         self.limits.boundary = limit;

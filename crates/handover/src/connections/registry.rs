@@ -151,6 +151,11 @@ impl Registry {
         std::mem::take(&mut state.given)
     }
 
+    /// As [`late`](Self::late), but waits on when no connection of a frozen kind is left: more may be moved in. Cancel-safe.
+    pub async fn straggler(&self) -> Parcel {
+        self.shared.until(|state| state.late.pop_front()).await
+    }
+
     /// The next connection that reached its boundary after the freeze was gathered; none once no connection of a frozen kind is
     /// left. Cancel-safe.
     pub async fn late(&self) -> Option<Parcel> {

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
@@ -105,26 +106,37 @@ pub(super) fn reacquire(shared: Arc<Shared>) -> Effect {
     Box::pin(async move { Done::Event(Event::Reacquired(shared.acquire_all().await)) })
 }
 
-/// Waits until nobody is connected any more, and sends on those that reach their boundary late; no longer than the limit.
-pub(super) fn drain(shared: Arc<Shared>, channel: Option<Arc<Channel>>, limit: Duration) -> Effect {
+/// Waits until nobody is connected any more and the own predecessor, which may still send late connections, is gone. Those that reach
+/// their boundary late are sent on. No longer than the limit.
+pub(super) fn drain(
+    shared: Arc<Shared>,
+    channel: Option<Arc<Channel>>,
+    mut above: watch::Receiver<bool>,
+    limit: Duration,
+) -> Effect {
     Box::pin(async move {
         let deadline = Instant::now() + limit;
-        let (mut moved_late, mut batch, mut late) = (0, u32::MAX / 2, channel.is_some());
+        let (mut moved_late, mut batch) = (0, u32::MAX / 2);
         loop {
             tokio::select! {
                 biased;
-                parcel = shared.registry.late(), if late => match (parcel, &channel) {
-                    (Some(parcel), Some(channel)) => {
-                        batch += 1;
-                        let sent = transfer::send_connections(channel, batch, std::slice::from_ref(&parcel)).await;
-                        match sent {
-                            Ok(()) => moved_late += 1,
-                            Err(error) => warn!(%error, kind = parcel.kind, "a late connection could not move and is closed"),
+                parcel = shared.registry.straggler(), if channel.is_some() => {
+                    let Some(channel) = &channel else {
+                        continue;
+                    };
+                    batch += 1;
+                    let one = std::slice::from_ref(&parcel);
+                    match transfer::send_connections(channel, batch, one).await {
+                        Ok(()) => moved_late += 1,
+                        Err(error) => {
+                            warn!(%error, kind = parcel.kind, "a late connection could not move and is closed");
                         }
                     }
-                    _ => late = false,
-                },
-                () = shared.registry.empty() => break,
+                }
+                () = async {
+                    let _ = above.wait_for(|lives| !lives).await;
+                    shared.registry.empty().await;
+                } => break,
                 () = sleep_until(deadline) => break,
             }
         }

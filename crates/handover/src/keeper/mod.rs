@@ -119,6 +119,8 @@ struct Driver {
     handed_over: bool,
 
     above: Option<mpsc::Receiver<FromAbove>>,
+    /// Whether the predecessor lives.
+    above_lives: watch::Sender<bool>,
     /// The channel to the predecessor, while that one lives.
     upwards: Option<Arc<Channel>>,
     ancestors: Vec<Ancestor>,
@@ -260,6 +262,7 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         cargo: SharedCargo::default(),
         run: None,
         handed_over: false,
+        above_lives: watch::Sender::new(above.is_some()),
         above,
         upwards,
         ancestors,
@@ -616,7 +619,9 @@ impl Driver {
         } else {
             self.shared.registry.leave_all(window);
         }
-        self.effect = Some(effects::drain(Arc::clone(&self.shared), channel, limit));
+        let above = self.above_lives.subscribe();
+        let shared = Arc::clone(&self.shared);
+        self.effect = Some(effects::drain(shared, channel, above, limit));
     }
 
     async fn drained(&mut self, moved_late: u64, closed: u64) {
@@ -772,6 +777,7 @@ impl Driver {
 
     async fn predecessor_gone(&mut self) {
         self.above = None;
+        self.above_lives.send_replace(false);
         self.upwards = None;
         self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
         let closed = self.shared.shareables().close_unclaimed();
