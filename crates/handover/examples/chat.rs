@@ -1,24 +1,20 @@
 //! Rooms over WebSockets: `ws://ADDRESS/<room>`. Sockets, who has read how far, and what was said all move; nobody notices.
-
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use axum::extract::{Path, State as Given};
-use axum::response::Response;
-use axum::routing::get;
+use axum::{Router, response::Response, routing::get};
 use baton_handover::connections::{Asked, Kind};
 use baton_handover::websocket::{Event, Message, Upgrade, WebSocket};
 use baton_handover::{Handover, Settings, State};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-
 mod common;
 
-/// What was said in each room, oldest first.
+/// What was said in each room: how much in all, and the last of it.
 #[derive(Clone, Default, Serialize, Deserialize)]
-struct Rooms(BTreeMap<String, Vec<String>>);
+struct Rooms(BTreeMap<String, (usize, VecDeque<String>)>);
 
 impl State for Rooms {
     const VERSION: u32 = 1;
@@ -31,46 +27,29 @@ struct Chat {
     members: Kind,
 }
 
-/// Where a member is: what its connection carries to the next generation.
-#[derive(Serialize, Deserialize)]
-struct Member {
-    room: String,
-    read: usize,
-}
+/// A member's room, and how much of what was said there it has read: what its connection carries to the next generation.
+type Member = (String, usize);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = common::options();
-    let settings = Settings::named("chat")
-        .control_dir(&options.control_dir)
-        .state::<Rooms>("rooms");
-    let mut handover = Handover::begin(settings).await?;
+    let settings = Settings::named("chat").control_dir(&options.control_dir);
+    let mut handover = Handover::begin(settings.state::<Rooms>("rooms")).await?;
     let listener = handover.tcp("http", options.listen).await?;
-    let address = listener.local_addr()?;
     let members = handover.connections("members");
-    let rooms = Arc::new(Mutex::new(
-        handover.state::<Rooms>("rooms").await?.unwrap_or_default(),
-    ));
-    let snapshot = Arc::clone(&rooms);
-    handover.offer_state("rooms", move || snapshot.lock().expect("no panics").clone());
+    let rooms = handover.state::<Rooms>("rooms").await?;
+    let rooms = Arc::new(Mutex::new(rooms.unwrap_or_default()));
+    let now = Arc::clone(&rooms);
+    handover.offer_state("rooms", move || now.lock().expect("no panics").clone());
     let serving = handover.ready().await?;
-    common::say("chat", &serving, address);
-
+    common::say("chat", &serving, listener.local_addr()?);
+    let said = watch::Sender::new(());
     let chat = Chat {
         rooms,
-        said: watch::Sender::new(()),
-        members: members.clone(),
+        said,
+        members,
     };
-    let moved = chat.clone();
-    tokio::spawn(async move {
-        while let Some(parcel) = members.next().await {
-            if let Ok(socket) = WebSocket::resume(parcel, members.seat())
-                && let Ok(member) = postcard::from_bytes(socket.label())
-            {
-                tokio::spawn(moved.clone().serve(socket, member));
-            }
-        }
-    });
+    tokio::spawn(chat.clone().welcome_back());
     let app = Router::new().route("/{room}", get(enter)).with_state(chat);
     serving.http(listener, app).await;
     Ok(())
@@ -78,25 +57,27 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn enter(Given(chat): Given<Chat>, Path(room): Path<String>, upgrade: Upgrade) -> Response {
     let members = chat.members.clone();
-    let read = chat
-        .rooms
-        .lock()
-        .expect("no panics")
-        .0
-        .get(&room)
-        .map_or(0, Vec::len);
-    upgrade.serve(&members, move |socket| {
-        chat.serve(socket, Member { room, read })
-    })
+    let member = (room, usize::MAX); // nothing of what was said before
+    upgrade.serve(&members, move |socket| chat.serve(socket, member))
 }
 
 impl Chat {
+    /// Serves those who moved in, or came back after a roll-back.
+    async fn welcome_back(self) {
+        while let Some(parcel) = self.members.next().await {
+            if let Ok(socket) = WebSocket::resume(parcel, self.members.seat())
+                && let Ok(member) = postcard::from_bytes(socket.label())
+            {
+                tokio::spawn(self.clone().serve(socket, member));
+            }
+        }
+    }
+
     /// Serves a member until it leaves or moves.
     async fn serve(self, mut socket: WebSocket, mut member: Member) {
         let mut news = self.said.subscribe();
         loop {
-            for text in self.since(&member) {
-                member.read += 1;
+            for text in self.unread(&mut member) {
                 if socket.send(Message::text(text)).await.is_err() {
                     return;
                 }
@@ -106,20 +87,10 @@ impl Chat {
                 _ = news.changed() => continue,
             };
             match event {
-                Ok(Event::Message(message)) => {
-                    let text = message
-                        .into_text()
-                        .map(|text| text.to_string())
-                        .unwrap_or_default();
-                    let mut rooms = self.rooms.lock().expect("no panics");
-                    rooms.0.entry(member.room.clone()).or_default().push(text);
-                    self.said.send_replace(());
-                }
+                Ok(Event::Message(said)) => self.say(&member.0, said.to_text().unwrap_or("?")),
                 Ok(Event::Asked(Asked::Move)) => {
-                    let label = postcard::to_stdvec(&member).expect("a small struct");
-                    return socket
-                        .give(label)
-                        .unwrap_or_else(|error| tracing::warn!(%error, "cannot give"));
+                    let label = postcard::to_stdvec(&member).expect("a small tuple");
+                    return socket.give(label).unwrap_or_default();
                 }
                 Ok(Event::Asked(Asked::Leave)) => return socket.leave().await,
                 Ok(Event::Asked(Asked::Stay)) => {}
@@ -128,10 +99,21 @@ impl Chat {
         }
     }
 
-    fn since(&self, member: &Member) -> Vec<String> {
+    fn say(&self, room: &str, text: &str) {
+        let mut rooms = self.rooms.lock().expect("no panics");
+        let (said, last) = rooms.0.entry(room.to_owned()).or_default();
+        *said += 1;
+        last.push_back(text.to_owned());
+        last.drain(..last.len().saturating_sub(1000)); // a room remembers the last thousand
+        self.said.send_replace(());
+    }
+
+    fn unread(&self, (room, read): &mut Member) -> Vec<String> {
         let rooms = self.rooms.lock().expect("no panics");
-        rooms.0.get(&member.room).map_or_else(Vec::new, |said| {
-            said[member.read.min(said.len())..].to_vec()
-        })
+        let nothing = Default::default();
+        let (said, last) = rooms.0.get(room).unwrap_or(&nothing);
+        let unread = said.saturating_sub(*read).min(last.len());
+        *read = *said;
+        last.range(last.len() - unread..).cloned().collect()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::metrics::Metrics;
 use crate::protocol::frame::Versions;
 use crate::state::{State, versions};
 use crate::triggers::Source;
@@ -39,6 +40,7 @@ pub struct Settings {
     pub(crate) max_draining: usize,
     pub(crate) states: BTreeMap<String, Versions>,
     pub(crate) requires: Vec<String>,
+    pub(crate) metrics: Option<Metrics>,
     pub(crate) limits: Limits,
 }
 
@@ -72,6 +74,7 @@ impl Settings {
             max_draining: 4,
             states: BTreeMap::new(),
             requires: Vec::new(),
+            metrics: None,
             limits: Limits {
                 timeout: Duration::from_mins(1),
                 boundary: Duration::from_millis(50),
@@ -194,6 +197,13 @@ impl Settings {
     #[must_use]
     pub fn requires(mut self, name: &str) -> Self {
         self.requires.push(name.to_owned());
+        self
+    }
+
+    /// Counts handovers in metrics that the program has registered; see [`Metrics::register`].
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
         self
     }
 

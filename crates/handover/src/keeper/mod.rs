@@ -162,6 +162,16 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         }
     }
 
+    // Before anybody can find this process by its pid file or `current`: a signal must not meet the default action.
+    let settings = &shared.settings;
+    let triggers = Triggers::listen(&settings.triggers).map_err(|error| {
+        HandoverError::system(
+            "listen for what asks for handovers",
+            std::io::Error::other(error),
+        )
+    })?;
+    let signals =
+        Signals::listen(settings).map_err(|error| HandoverError::system("catch signals", error))?;
     let (generation, server_socket) = match &directory {
         Some(directory) => {
             let listening = match from {
@@ -192,21 +202,12 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
     }
     drop(lock);
 
-    let settings = &shared.settings;
     let pid_file = match &settings.pid_file {
         Some(path) => Some(PidFile::write(path, std::process::id()).map_err(|error| {
             HandoverError::system("write the pid file", std::io::Error::other(error))
         })?),
         None => None,
     };
-    let triggers = Triggers::listen(&settings.triggers).map_err(|error| {
-        HandoverError::system(
-            "listen for what asks for handovers",
-            std::io::Error::other(error),
-        )
-    })?;
-    let signals =
-        Signals::listen(settings).map_err(|error| HandoverError::system("catch signals", error))?;
     let notifier = Notifier::from_environment().unwrap_or_else(|error| {
         warn!(%error, "the service manager cannot be told anything");
         Notifier::nobody()
@@ -271,6 +272,10 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         over: false,
         shared: Arc::clone(&shared),
     };
+    if let Some(metrics) = &shared.settings.metrics {
+        metrics.set_generation(generation);
+        metrics.set_draining(driver.ancestors.len());
+    }
     driver.notify(&Moment::Serves);
     driver.look_around();
     info!(
@@ -663,6 +668,9 @@ impl Driver {
             Outcome::HandedOver | Outcome::Rehearsed => info!(%report, "handover"),
             _ => warn!(%report, "handover"),
         }
+        if let Some(metrics) = &self.shared.settings.metrics {
+            metrics.record(&report);
+        }
         self.board.last(report.clone());
         run.tell(report);
         let moment = match outcome {
@@ -780,6 +788,9 @@ impl Driver {
         self.above_lives.send_replace(false);
         self.upwards = None;
         self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
+        if let Some(metrics) = &self.shared.settings.metrics {
+            metrics.set_draining(self.ancestors.len());
+        }
         let closed = self.shared.shareables().close_unclaimed();
         for unclaimed in closed.iter().filter(|_| self.shared.settings.fd_store) {
             if let Err(error) = activation::remove(&unclaimed.name) {
@@ -1127,6 +1138,10 @@ impl Driver {
                     ..UpgradeRequest::default()
                 };
                 self.spawn(request, "USR2".to_owned(), Asker::Nobody).await;
+                // Refused, it never began.
+                if self.run.is_none() {
+                    self.nginx(nginx::Event::SuccessorGone).await;
+                }
             }
             Action::StopAccepting => {
                 self.shared.turn(Flow::Wait);
