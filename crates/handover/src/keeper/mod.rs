@@ -139,7 +139,9 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         lock,
     } = beginning;
 
-    fail_point!("handover::successor::committed");
+    if predecessor.is_some() {
+        fail_point!("handover::successor::committed");
+    }
     // From the commit on every instant counts: first accept, then tell.
     let accepting_since = Monotonic::now();
     shared.turn(Flow::Open);
@@ -456,6 +458,7 @@ impl Driver {
             run.enter(phase);
         }
         self.board.phase(phase);
+        debug!(phase, "now");
         fail_point!(&format!("handover::predecessor::{phase}"));
         for action in actions {
             // An action may lead to an event of its own; the stack is as deep as the machine has such steps.
