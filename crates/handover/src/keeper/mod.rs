@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use fail::fail_point;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
@@ -116,6 +117,8 @@ struct Driver {
     effect: Option<Effect>,
     cargo: SharedCargo,
     run: Option<Run>,
+    /// Reports on their way to those who asked.
+    telling: JoinSet<()>,
     handed_over: bool,
 
     above: Option<mpsc::Receiver<FromAbove>>,
@@ -259,6 +262,7 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         effect: None,
         cargo: SharedCargo::default(),
         run: None,
+        telling: JoinSet::new(),
         handed_over: false,
         above,
         ancestors,
@@ -660,7 +664,7 @@ impl Driver {
             _ => warn!(%report, "handover"),
         }
         self.board.last(report.clone());
-        run.tell(report);
+        run.tell(report, &mut self.telling);
         let moment = match outcome {
             Outcome::HandedOver => Moment::Committed {
                 pid,
@@ -762,6 +766,8 @@ impl Driver {
         {
             warn!(%error, "cannot remove the pid file");
         }
+        // Whoever asked has to hear of it before the process ends; one that does not listen is given up after a while.
+        while self.telling.join_next().await.is_some() {}
         let ending = if self.handed_over {
             Ending::HandedOver
         } else {

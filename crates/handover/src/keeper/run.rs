@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use super::effects::{SharedCargo, with};
 use crate::Monotonic;
@@ -176,9 +177,10 @@ impl Run {
     }
 
     /// Tells whoever waits. Later ends of the same handover are for the log.
-    pub(super) fn tell(&mut self, report: Report) {
+    pub(super) fn tell(&mut self, report: Report, telling: &mut JoinSet<()>) {
+        while telling.try_join_next().is_some() {}
         if let Some(asker) = self.asker.take() {
-            tokio::spawn(asker.report(report));
+            telling.spawn(asker.report(report));
         }
     }
 }
