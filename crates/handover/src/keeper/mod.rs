@@ -408,12 +408,24 @@ impl Driver {
         self.on(event).await;
     }
 
+    /// From now on this is the successor.
+    fn follow(&mut self, link: Link) {
+        if let Some(run) = &mut self.run {
+            run.pid = link.pid;
+            run.began = link.began;
+        }
+        self.link = Some(link);
+    }
+
     /// Keeps what the report needs.
     fn note(&mut self, frame: &Frame) {
         if let (Frame::Hello(hello), Some(link)) = (frame, &mut self.link)
             && link.pid == 0
         {
             link.pid = hello.pid;
+            if let Some(run) = &mut self.run {
+                run.pid = hello.pid;
+            }
         }
         let Some(run) = &mut self.run else {
             return;
@@ -638,10 +650,7 @@ impl Driver {
             generation: self.generation,
             pid: std::process::id(),
         };
-        let (pid, began) = self
-            .link
-            .as_ref()
-            .map_or((0, Began::Spawn), |link| (link.pid, link.began));
+        let (pid, began) = (run.pid, run.began);
         let to = Party {
             generation: self.generation + 1,
             pid,
@@ -948,7 +957,7 @@ impl Driver {
         match started {
             Ok((channel, life, child)) => {
                 info!(pid = child.id(), program = %path.display(), "started a successor");
-                self.link = Some(Link {
+                self.follow(Link {
                     channel: Arc::new(channel),
                     pid: child.id(),
                     life: Some(life),
@@ -983,7 +992,7 @@ impl Driver {
         if let Err(error) = &life {
             warn!(%error, "cannot watch the successor");
         }
-        self.link = Some(Link {
+        self.follow(Link {
             channel: Arc::new(channel),
             life: life.ok(),
             child: None,
@@ -1018,7 +1027,7 @@ impl Driver {
             introduction.timeout,
         )
         .await;
-        self.link = Some(Link {
+        self.follow(Link {
             channel: Arc::new(channel),
             life: Life::of(introduction.pid).ok(),
             child: None,

@@ -67,6 +67,9 @@ pub(super) struct Run {
     pub(super) asked_by: String,
     pub(super) since: UnixMillis,
     pub(super) staged: bool,
+    /// The successor's process; 0 if there is none.
+    pub(super) pid: u32,
+    pub(super) began: Began,
     asker: Option<Asker>,
     phases: Vec<PhaseTime>,
     phase_began: Instant,
@@ -83,6 +86,8 @@ impl Run {
             asked_by,
             since: UnixMillis::now(),
             staged,
+            pid: 0,
+            began: Began::Spawn,
             asker: Some(asker),
             phases: Vec::new(),
             phase_began: Instant::now(),
