@@ -16,7 +16,7 @@ use std::time::Duration;
 use fail::fail_point;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, error, info, warn};
 
 use self::effects::{Done, Effect, SharedCargo};
@@ -25,7 +25,7 @@ use self::run::{Asker, Run};
 use self::signals::{Heard, Signals};
 use self::standing::Board;
 use crate::activation;
-use crate::channel::{Channel, Peer};
+use crate::channel::{Channel, ChannelError, Packet, Peer};
 use crate::control::{Busy, Incoming, Introduction, Server, UpgradeRequest};
 use crate::directory::{ControlDirectory, StartLock};
 use crate::error::HandoverError;
@@ -52,6 +52,9 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// How long a successor may take to let go of what it holds.
 const LET_GO: Duration = Duration::from_secs(1);
+
+/// How long to wait for news of the successor's death once its channel has closed: how it ended says more than that it closed.
+const LAST_BREATH: Duration = Duration::from_millis(200);
 
 /// How long the kernel may take to end a killed process.
 const KILLED: Duration = Duration::from_secs(5);
@@ -349,6 +352,7 @@ impl Driver {
             done = progress(self.effect.as_mut()) => {
                 self.effect = None;
                 match done {
+                    Done::Closed => self.heard(Err(ChannelError::Closed)).await,
                     Done::Event(event) => self.on(event).await,
                     Done::Drained { moved_late, closed } => self.drained(moved_late, closed).await,
                 }
@@ -381,10 +385,7 @@ impl Driver {
         }
     }
 
-    async fn heard(
-        &mut self,
-        packet: Result<crate::channel::Packet, crate::channel::ChannelError>,
-    ) {
+    async fn heard(&mut self, packet: Result<Packet, ChannelError>) {
         let event = match packet {
             Ok(packet) => match packet.open::<Frame>() {
                 Ok((frame, _)) => {
@@ -397,8 +398,8 @@ impl Driver {
                 },
             },
             Err(error) => {
-                if let Some(link) = &mut self.link {
-                    link.closed = true;
+                if self.ends().await {
+                    return Box::pin(self.died()).await;
                 }
                 Event::Closed {
                     why: error.to_string(),
@@ -415,6 +416,19 @@ impl Driver {
             run.began = link.began;
         }
         self.link = Some(link);
+    }
+
+    /// The channel has closed; says whether that is because the successor ends.
+    async fn ends(&mut self) -> bool {
+        let Some(link) = &mut self.link else {
+            return false;
+        };
+        link.closed = true;
+        let life = link.life.as_ref().filter(|_| !link.death_told);
+        match life {
+            Some(life) => timeout(LAST_BREATH, life.ended()).await.is_ok(),
+            None => false,
+        }
     }
 
     /// Keeps what the report needs.
@@ -1189,9 +1203,7 @@ fn is_over(life: &Life) -> bool {
     life.is_over()
 }
 
-async fn receive(
-    link: Option<&Link>,
-) -> Result<crate::channel::Packet, crate::channel::ChannelError> {
+async fn receive(link: Option<&Link>) -> Result<Packet, ChannelError> {
     match link.filter(|link| !link.closed) {
         Some(link) => link.channel.receive().await,
         None => std::future::pending().await,
