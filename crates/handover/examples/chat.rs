@@ -7,7 +7,7 @@ use axum::extract::{Path, State as Given};
 use axum::{Router, response::Response, routing::get};
 use baton_handover::connections::{Asked, Kind};
 use baton_handover::websocket::{Event, Message, Upgrade, WebSocket};
-use baton_handover::{Handover, Settings, State};
+use baton_handover::{Handover, State};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 mod common;
@@ -33,8 +33,8 @@ type Member = (String, usize);
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = common::options();
-    let settings = Settings::named("chat").control_dir(&options.control_dir);
-    let mut handover = Handover::begin(settings.state::<Rooms>("rooms")).await?;
+    let settings = options.settings("chat").state::<Rooms>("rooms");
+    let mut handover = Handover::begin(settings).await?;
     let listener = handover.tcp("http", options.listen).await?;
     let members = handover.connections("members");
     let rooms = handover.state::<Rooms>("rooms").await?;

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use fail::fail_point;
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, error, info, warn};
 
 use self::effects::{Done, Effect, SharedCargo};
@@ -24,7 +25,7 @@ use self::run::{Asker, Run, Who};
 use self::signals::{Heard, Signals};
 use self::standing::Board;
 use crate::activation;
-use crate::channel::{Channel, Peer};
+use crate::channel::{Channel, ChannelError, Packet, Peer};
 use crate::control::{Busy, Incoming, Introduction, Server, UpgradeRequest};
 use crate::directory::{ControlDirectory, StartLock};
 use crate::error::HandoverError;
@@ -52,6 +53,9 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// How long a successor may take to let go of what it holds.
 const LET_GO: Duration = Duration::from_secs(1);
+
+/// How long to wait for news of the successor's death once its channel has closed: how it ended says more than that it closed.
+const LAST_BREATH: Duration = Duration::from_millis(200);
 
 /// How long the kernel may take to end a killed process.
 const KILLED: Duration = Duration::from_secs(5);
@@ -116,6 +120,8 @@ struct Driver {
     effect: Option<Effect>,
     cargo: SharedCargo,
     run: Option<Run>,
+    /// Reports on their way to those who asked.
+    telling: JoinSet<()>,
     handed_over: bool,
 
     above: Option<mpsc::Receiver<FromAbove>>,
@@ -141,7 +147,9 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         lock,
     } = beginning;
 
-    fail_point!("handover::successor::committed");
+    if predecessor.is_some() {
+        fail_point!("handover::successor::committed");
+    }
     // From the commit on every instant counts: first accept, then tell.
     let accepting_since = Monotonic::now();
     shared.turn(Flow::Open);
@@ -262,6 +270,7 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         effect: None,
         cargo: SharedCargo::default(),
         run: None,
+        telling: JoinSet::new(),
         handed_over: false,
         above_lives: watch::Sender::new(above.is_some()),
         above,
@@ -353,6 +362,7 @@ impl Driver {
             done = progress(self.effect.as_mut()) => {
                 self.effect = None;
                 match done {
+                    Done::Closed => self.heard(Err(ChannelError::Closed)).await,
                     Done::Event(event) => self.on(event).await,
                     Done::Drained { moved_late, closed } => self.drained(moved_late, closed).await,
                 }
@@ -385,10 +395,7 @@ impl Driver {
         }
     }
 
-    async fn heard(
-        &mut self,
-        packet: Result<crate::channel::Packet, crate::channel::ChannelError>,
-    ) {
+    async fn heard(&mut self, packet: Result<Packet, ChannelError>) {
         let event = match packet {
             Ok(packet) => match packet.open::<Frame>() {
                 Ok((frame, _)) => {
@@ -401,8 +408,8 @@ impl Driver {
                 },
             },
             Err(error) => {
-                if let Some(link) = &mut self.link {
-                    link.closed = true;
+                if self.ends().await {
+                    return Box::pin(self.died()).await;
                 }
                 Event::Closed {
                     why: error.to_string(),
@@ -412,12 +419,37 @@ impl Driver {
         self.on(event).await;
     }
 
+    /// From now on this is the successor.
+    fn follow(&mut self, link: Link) {
+        if let Some(run) = &mut self.run {
+            run.pid = link.pid;
+            run.began = link.began;
+        }
+        self.link = Some(link);
+    }
+
+    /// The channel has closed; says whether that is because the successor ends.
+    async fn ends(&mut self) -> bool {
+        let Some(link) = &mut self.link else {
+            return false;
+        };
+        link.closed = true;
+        let life = link.life.as_ref().filter(|_| !link.death_told);
+        match life {
+            Some(life) => timeout(LAST_BREATH, life.ended()).await.is_ok(),
+            None => false,
+        }
+    }
+
     /// Keeps what the report needs.
     fn note(&mut self, frame: &Frame) {
         if let (Frame::Hello(hello), Some(link)) = (frame, &mut self.link)
             && link.pid == 0
         {
             link.pid = hello.pid;
+            if let Some(run) = &mut self.run {
+                run.pid = hello.pid;
+            }
         }
         let Some(run) = &mut self.run else {
             return;
@@ -463,6 +495,7 @@ impl Driver {
             run.enter(phase);
         }
         self.board.phase(phase);
+        debug!(phase, "now");
         fail_point!(&format!("handover::predecessor::{phase}"));
         for action in actions {
             // An action may lead to an event of its own; the stack is as deep as the machine has such steps.
@@ -646,10 +679,7 @@ impl Driver {
             generation: self.generation,
             pid: std::process::id(),
         };
-        let (pid, began) = self
-            .link
-            .as_ref()
-            .map_or((0, Began::Spawn), |link| (link.pid, link.began));
+        let (pid, began) = (run.pid, run.began);
         let to = Party {
             generation: self.generation + 1,
             pid,
@@ -672,7 +702,7 @@ impl Driver {
             metrics.record(&report);
         }
         self.board.last(report.clone());
-        run.tell(report);
+        run.tell(report, &mut self.telling);
         let moment = match outcome {
             Outcome::HandedOver => Moment::Committed {
                 pid,
@@ -755,6 +785,8 @@ impl Driver {
         {
             warn!(%error, "cannot remove the pid file");
         }
+        // Whoever asked has to hear of it before the process ends; one that does not listen is given up after a while.
+        while self.telling.join_next().await.is_some() {}
         let ending = if self.handed_over {
             Ending::HandedOver
         } else {
@@ -964,7 +996,7 @@ impl Driver {
         match started {
             Ok((channel, life, child)) => {
                 info!(pid = child.id(), program = %path.display(), "started a successor");
-                self.link = Some(Link {
+                self.follow(Link {
                     channel: Arc::new(channel),
                     pid: child.id(),
                     life: Some(life),
@@ -999,7 +1031,7 @@ impl Driver {
         if let Err(error) = &life {
             warn!(%error, "cannot watch the successor");
         }
-        self.link = Some(Link {
+        self.follow(Link {
             channel: Arc::new(channel),
             life: life.ok(),
             child: None,
@@ -1034,7 +1066,7 @@ impl Driver {
             introduction.timeout,
         )
         .await;
-        self.link = Some(Link {
+        self.follow(Link {
             channel: Arc::new(channel),
             life: Life::of(introduction.pid).ok(),
             child: None,
@@ -1197,9 +1229,7 @@ fn is_over(life: &Life) -> bool {
     life.is_over()
 }
 
-async fn receive(
-    link: Option<&Link>,
-) -> Result<crate::channel::Packet, crate::channel::ChannelError> {
+async fn receive(link: Option<&Link>) -> Result<Packet, ChannelError> {
     match link.filter(|link| !link.closed) {
         Some(link) => link.channel.receive().await,
         None => std::future::pending().await,

@@ -1,0 +1,7 @@
+//! What a handover does when something fails, with real processes under light traffic.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod kills;
+mod smoke;
