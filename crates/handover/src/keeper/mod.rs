@@ -29,8 +29,9 @@ use crate::control::{Busy, Incoming, Introduction, Server, UpgradeRequest};
 use crate::directory::{ControlDirectory, StartLock};
 use crate::error::HandoverError;
 use crate::gate::Flow;
+use crate::hold;
 use crate::launch::{self, Starter};
-use crate::life::Life;
+use crate::life::{self, Life};
 use crate::listen::Paths;
 use crate::nginx;
 use crate::notify::{Announcer, Birth, Moment, Notifier, main_pid};
@@ -43,7 +44,7 @@ use crate::report::{Began, Party};
 use crate::serving::{Command, Ending, ProgramEvent, Serving, Stage};
 use crate::shared::Shared;
 use crate::strays;
-use crate::triggers::Triggers;
+use crate::triggers::{Source, Triggers};
 use crate::{Monotonic, Parcel};
 
 /// How long to wait between two attempts to open an exclusive again.
@@ -122,8 +123,6 @@ struct Driver {
     ancestors: Vec<Ancestor>,
     claim_until: Option<Instant>,
     stops: u32,
-    /// As process 1 it stays for its successor.
-    hold: bool,
     over: bool,
 }
 
@@ -150,16 +149,6 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         .unwrap_or_default();
     let moved = parcels.len();
     shared.registry.admit(parcels);
-    if let Some(predecessor) = predecessor.as_ref().filter(|predecessor| predecessor.owned) {
-        let serving = Frame::Serving {
-            accepting_since,
-            longest_freeze_us: u64::try_from(longest.as_micros()).unwrap_or(u64::MAX),
-        };
-        if let Err(error) = predecessor.channel.send_now(&serving) {
-            warn!(%error, "cannot tell the predecessor that this generation serves");
-        }
-    }
-
     let (generation, server_socket) = match &directory {
         Some(directory) => {
             let listening = match from {
@@ -176,6 +165,16 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         }
         None => (from.map_or(1, |from| from + 1), None),
     };
+    // Before anybody can learn whom to signal: what is not caught ends the process.
+    let settings = &shared.settings;
+    let triggers = Triggers::listen(&settings.triggers).map_err(|error| {
+        HandoverError::system(
+            "listen for what asks for handovers",
+            std::io::Error::other(error),
+        )
+    })?;
+    let signals =
+        Signals::listen(settings).map_err(|error| HandoverError::system("catch signals", error))?;
     let board = Board::new();
     let server = match server_socket {
         Some(socket) => {
@@ -190,21 +189,22 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
     }
     drop(lock);
 
-    let settings = &shared.settings;
     let pid_file = match &settings.pid_file {
         Some(path) => Some(PidFile::write(path, std::process::id()).map_err(|error| {
             HandoverError::system("write the pid file", std::io::Error::other(error))
         })?),
         None => None,
     };
-    let triggers = Triggers::listen(&settings.triggers).map_err(|error| {
-        HandoverError::system(
-            "listen for what asks for handovers",
-            std::io::Error::other(error),
-        )
-    })?;
-    let signals =
-        Signals::listen(settings).map_err(|error| HandoverError::system("catch signals", error))?;
+    // Only now, so that whoever learns from the predecessor's report that this generation serves finds it.
+    if let Some(predecessor) = predecessor.as_ref().filter(|predecessor| predecessor.owned) {
+        let serving = Frame::Serving {
+            accepting_since,
+            longest_freeze_us: u64::try_from(longest.as_micros()).unwrap_or(u64::MAX),
+        };
+        if let Err(error) = predecessor.channel.send_now(&serving) {
+            warn!(%error, "cannot tell the predecessor that this generation serves");
+        }
+    }
     let notifier = Notifier::from_environment().unwrap_or_else(|error| {
         warn!(%error, "the service manager cannot be told anything");
         Notifier::nobody()
@@ -262,7 +262,6 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         ancestors,
         claim_until: Some(Instant::now() + settings.limits.claim),
         stops: 0,
-        hold: false,
         over: false,
         shared: Arc::clone(&shared),
     };
@@ -355,6 +354,9 @@ impl Driver {
             Some(command) = self.commands.recv() => self.command(command).await,
             Some(incoming) = incoming(self.server.as_mut()) => self.incoming(incoming).await,
             trigger = triggered(self.triggers.as_mut()) => {
+                if let (Some(ward), Source::Signal(number)) = (self.ward(), &trigger.source) {
+                    return pass_on(ward, *number);
+                }
                 let mut asked_by = trigger.source.to_string();
                 if trigger.more > 0 {
                     asked_by = format!("{asked_by} ({} times)", trigger.more + 1);
@@ -713,25 +715,6 @@ impl Driver {
     }
 
     async fn exit(&mut self) {
-        if self.hold
-            && let Some(life) = self.link.as_ref().and_then(|link| link.life.as_ref())
-        {
-            info!("as process 1 this generation stays until its successor has ended");
-            self.shared.turn(Flow::Closed);
-            // Signals go on to the successor meanwhile.
-            loop {
-                tokio::select! {
-                    () = life.ended() => break,
-                    heard = self.signals.next() => {
-                        if let Some(number) = heard.number()
-                            && let Some(link) = &self.link
-                        {
-                            let _ = signals::send(link.pid, number);
-                        }
-                    }
-                }
-            }
-        }
         self.over = true;
         self.shared.turn(Flow::Closed);
         self.shared.registry.close();
@@ -765,7 +748,32 @@ impl Driver {
             Ending::Stopped
         };
         info!(generation = self.generation, ?ending, "ended");
+        self.stay_around_the_successor().await;
         self.stage.send_replace(Stage::Ended(ending));
+    }
+
+    /// The successor that would end with this process, because this is process 1.
+    fn ward(&self) -> Option<u32> {
+        let link = self.link.as_ref().filter(|link| link.child.is_some())?;
+        (self.handed_over && std::process::id() == 1).then_some(link.pid)
+    }
+
+    /// As process 1: what is left of this generation is a shell around the next ones, and ends as the last of them does.
+    async fn stay_around_the_successor(&mut self) {
+        let Some(successor) = self.ward() else {
+            return;
+        };
+        // Nobody asks this one any more.
+        (self.triggers, self.server) = (None, None);
+        let directory = self.directory.as_ref().map(|directory| directory.path());
+        match hold::hold(successor, directory).await {
+            Ok(0) => {}
+            // The program only knows that it has handed over.
+            Ok(code) => std::process::exit(code),
+            Err(error) => {
+                error!(%error, "cannot stay around the successor, which ends with this process")
+            }
+        }
     }
 
     async fn predecessor_gone(&mut self) {
@@ -1084,6 +1092,9 @@ impl Driver {
         match heard {
             Heard::Stop(name) => {
                 info!(signal = name, "told to stop");
+                if let Some(ward) = self.ward() {
+                    pass_on(ward, rustix::process::Signal::TERM.as_raw());
+                }
                 self.stop().await;
             }
             Heard::Nginx(signal) => self.nginx(nginx::Event::Signal(signal)).await,
@@ -1134,11 +1145,8 @@ impl Driver {
                     warn!(%error, "cannot rename the pid file back");
                 }
             }
-            Action::DrainAndExit => self.stop().await,
-            Action::DrainAndHold => {
-                self.hold = true;
-                self.stop().await;
-            }
+            // Whether it stays after that is seen when it has nothing more to do.
+            Action::DrainAndExit | Action::DrainAndHold => self.stop().await,
             Action::ExitNow => {
                 self.stops = 2;
                 self.on(Event::Stop).await;
@@ -1153,7 +1161,7 @@ impl Driver {
             Action::Reload => self.tell_program(ProgramEvent::Reload),
             Action::Forward(signal) => {
                 if let Some(link) = &self.link {
-                    let _ = signals::send(link.pid, signal.number());
+                    pass_on(link.pid, signal.number());
                 }
             }
             Action::Ignore { why } => warn!(why, "a signal is ignored"),
@@ -1164,6 +1172,13 @@ impl Driver {
         if self.events.try_send(event).is_err() {
             warn!(?event, "the program does not take this event");
         }
+    }
+}
+
+fn pass_on(pid: u32, signal: i32) {
+    match life::signal(pid, signal) {
+        Ok(()) => info!(pid, signal, "passed a signal on to the successor"),
+        Err(error) => warn!(pid, signal, %error, "a signal could not be passed on"),
     }
 }
 
