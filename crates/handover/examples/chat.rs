@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::get;
 use baton_handover::connections::{Asked, Kind};
 use baton_handover::websocket::{Event, Message, Upgrade, WebSocket};
-use baton_handover::{Handover, Settings, State};
+use baton_handover::{Handover, State};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -41,9 +41,7 @@ struct Member {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = common::options();
-    let settings = Settings::named("chat")
-        .control_dir(&options.control_dir)
-        .state::<Rooms>("rooms");
+    let settings = options.settings("chat").state::<Rooms>("rooms");
     let mut handover = Handover::begin(settings).await?;
     let listener = handover.tcp("http", options.listen).await?;
     let address = listener.local_addr()?;

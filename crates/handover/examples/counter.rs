@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use baton_handover::{BoxError, Exclusive, Handover, Settings};
+use baton_handover::{BoxError, Exclusive, Handover};
 use redb::{Database, ReadableDatabase, TableDefinition};
 
 mod common;
@@ -17,15 +17,10 @@ const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = common::options();
-    let option = |name: &str| {
-        let mut given = options.more.iter();
-        given
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| PathBuf::from(value))
-    };
+    let option = |name: &str| options.option(name).map(PathBuf::from);
     let path = option("database").unwrap_or_else(|| options.control_dir.with_extension("redb"));
     let poison = option("poison");
-    let settings = Settings::named("counter").control_dir(&options.control_dir);
+    let settings = options.settings("counter");
     let mut handover = Handover::begin(settings).await?;
     let listener = handover.tcp("http", options.listen).await?;
     let address = listener.local_addr()?;

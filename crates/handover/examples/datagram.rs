@@ -2,14 +2,14 @@
 
 use std::error::Error;
 
-use baton_handover::{Handover, Settings};
+use baton_handover::Handover;
 
 mod common;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = common::options();
-    let settings = Settings::named("datagram").control_dir(&options.control_dir);
+    let settings = options.settings("datagram");
     let mut handover = Handover::begin(settings).await?;
     let socket = handover.udp("datagram", options.listen).await?;
     let address = socket.local_addr()?;

@@ -4,8 +4,8 @@
 
 use std::error::Error;
 
+use baton_handover::Handover;
 use baton_handover::connections::{Asked, Connection, Turn};
-use baton_handover::{Handover, Settings};
 use bytes::BytesMut;
 
 mod common;
@@ -13,7 +13,7 @@ mod common;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = common::options();
-    let settings = Settings::named("echo").control_dir(&options.control_dir);
+    let settings = options.settings("echo");
     let mut handover = Handover::begin(settings).await?;
     let mut listener = handover.tcp("echo", options.listen).await?;
     let address = listener.local_addr()?;

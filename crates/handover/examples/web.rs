@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use baton_handover::{Handover, Settings};
+use baton_handover::Handover;
 
 mod common;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = common::options();
-    let settings = Settings::named("web").control_dir(&options.control_dir);
+    let settings = options.settings("web");
     let mut handover = Handover::begin(settings).await?;
     let listener = handover.tcp("http", options.listen).await?;
     let address = listener.local_addr()?;

@@ -285,7 +285,9 @@ fn ignore(state: State, why: &'static str) -> (State, Vec<Action>) {
 fn succeeded(kin: Kin, accepts: bool, still_accepts: bool) -> (State, Vec<Action>) {
     let (kin, accepts) = match kin {
         // A handover may have been asked for in another way than by USR2.
-        Kin::Alone | Kin::Predecessor { .. } => (Kin::Predecessor { serves: true }, accepts && still_accepts),
+        Kin::Alone | Kin::Predecessor { .. } => {
+            (Kin::Predecessor { serves: true }, accepts && still_accepts)
+        }
         Kin::Successor => (kin, accepts),
     };
     (State::Up { kin, accepts }, vec![])

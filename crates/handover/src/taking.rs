@@ -109,6 +109,8 @@ impl Taking {
     pub(crate) async fn pledge(&mut self) -> Result<Taken, String> {
         let actions = self.machine.on(Event::Pledge);
         self.perform(actions).await;
+        debug!("waiting for the commit");
+        fail_point!("handover::successor::waiting");
         self.drive(|phase| *phase == Phase::Owner).await?;
         Ok(match self.stopped_accepting {
             Some(stopped_accepting) => Taken::Owner { stopped_accepting },
@@ -278,10 +280,9 @@ impl Taking {
     }
 
     async fn perform(&mut self, actions: Vec<Action>) {
-        fail_point!(&format!(
-            "handover::successor::{}",
-            self.machine.phase().word()
-        ));
+        let phase = self.machine.phase().word();
+        debug!(phase, "now");
+        fail_point!(&format!("handover::successor::{phase}"));
         for action in actions {
             match action {
                 Action::Send(frame) => {

@@ -1,9 +1,10 @@
-//! What all examples do alike: read two options, and say who they are.
+//! What all examples do alike: read their options, and say who they are.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use baton_handover::Serving;
+use baton_handover::{Serving, Settings};
 
 /// The options of an example.
 pub struct Options {
@@ -12,17 +13,54 @@ pub struct Options {
     /// Where generations find each other.
     pub control_dir: PathBuf,
     /// What else was given, in pairs: `--name value`.
-    #[allow(dead_code)]
     pub more: Vec<(String, String)>,
+}
+
+impl Options {
+    /// What was given for an option, if it was given; the last word counts.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        let given = self.more.iter().rfind(|(key, _)| key == name);
+        given.map(|(_, value)| value.as_str())
+    }
+
+    /// The settings of this example, with the limits that were given: `--timeout-ms 500`, `--max-draining 1`, `--staged yes`, …
+    pub fn settings(&self, name: &str) -> Settings {
+        let number = |name: &str| self.option(name).and_then(|value| value.parse().ok());
+        let limit = |name: &str| number(name).map(Duration::from_millis);
+        let mut settings = Settings::named(self.option("name").unwrap_or(name));
+        settings = settings.control_dir(&self.control_dir);
+        for (name, set) in [
+            ("timeout-ms", Settings::timeout as fn(_, _) -> _),
+            ("boundary-ms", Settings::boundary),
+            ("release-ms", Settings::release),
+            ("frozen-ms", Settings::frozen),
+            ("drain-ms", Settings::drain),
+        ] {
+            if let Some(limit) = limit(name) {
+                settings = set(settings, limit);
+            }
+        }
+        if let Some(most) = number("max-draining").and_then(|most| usize::try_from(most).ok()) {
+            settings = settings.max_draining(most);
+        }
+        if self.option("staged").is_some() {
+            settings = settings.staged();
+        }
+        settings
+    }
 }
 
 /// The options of this process; ends it with a word about the usage if they are not understood.
 pub fn options() -> Options {
     // Tests stop a handover in the middle by fault points, named in the variable FAILPOINTS.
     std::mem::forget(fail::FailScenario::setup());
+    let level = std::env::var("LOG")
+        .ok()
+        .and_then(|level| level.parse().ok());
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .with_max_level(level.unwrap_or(tracing::Level::INFO))
         .init();
     let usage = || -> ! {
         eprintln!("usage: --listen ADDRESS:PORT --control-dir DIRECTORY");

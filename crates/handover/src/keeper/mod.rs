@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use fail::fail_point;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
@@ -117,6 +118,8 @@ struct Driver {
     effect: Option<Effect>,
     cargo: SharedCargo,
     run: Option<Run>,
+    /// Reports on their way to those who asked.
+    telling: JoinSet<()>,
     handed_over: bool,
 
     above: Option<mpsc::Receiver<FromAbove>>,
@@ -138,7 +141,9 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         lock,
     } = beginning;
 
-    fail_point!("handover::successor::committed");
+    if predecessor.is_some() {
+        fail_point!("handover::successor::committed");
+    }
     // From the commit on every instant counts: first accept, then tell.
     let accepting_since = Monotonic::now();
     shared.turn(Flow::Open);
@@ -257,6 +262,7 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         effect: None,
         cargo: SharedCargo::default(),
         run: None,
+        telling: JoinSet::new(),
         handed_over: false,
         above,
         ancestors,
@@ -404,12 +410,24 @@ impl Driver {
         self.on(event).await;
     }
 
+    /// From now on this is the successor.
+    fn follow(&mut self, link: Link) {
+        if let Some(run) = &mut self.run {
+            run.pid = link.pid;
+            run.began = link.began;
+        }
+        self.link = Some(link);
+    }
+
     /// Keeps what the report needs.
     fn note(&mut self, frame: &Frame) {
         if let (Frame::Hello(hello), Some(link)) = (frame, &mut self.link)
             && link.pid == 0
         {
             link.pid = hello.pid;
+            if let Some(run) = &mut self.run {
+                run.pid = hello.pid;
+            }
         }
         let Some(run) = &mut self.run else {
             return;
@@ -458,6 +476,7 @@ impl Driver {
             run.enter(phase);
         }
         self.board.phase(phase);
+        debug!(phase, "now");
         fail_point!(&format!("handover::predecessor::{phase}"));
         for action in actions {
             // An action may lead to an event of its own; the stack is as deep as the machine has such steps.
@@ -633,10 +652,7 @@ impl Driver {
             generation: self.generation,
             pid: std::process::id(),
         };
-        let (pid, began) = self
-            .link
-            .as_ref()
-            .map_or((0, Began::Spawn), |link| (link.pid, link.began));
+        let (pid, began) = (run.pid, run.began);
         let to = Party {
             generation: self.generation + 1,
             pid,
@@ -659,7 +675,7 @@ impl Driver {
             _ => warn!(%report, "handover"),
         }
         self.board.last(report.clone());
-        run.tell(report);
+        run.tell(report, &mut self.telling);
         let moment = match outcome {
             Outcome::HandedOver => Moment::Committed {
                 pid,
@@ -742,6 +758,8 @@ impl Driver {
         {
             warn!(%error, "cannot remove the pid file");
         }
+        // Whoever asked has to hear of it before the process ends; one that does not listen is given up after a while.
+        while self.telling.join_next().await.is_some() {}
         let ending = if self.handed_over {
             Ending::HandedOver
         } else {
@@ -947,7 +965,7 @@ impl Driver {
         match started {
             Ok((channel, life, child)) => {
                 info!(pid = child.id(), program = %path.display(), "started a successor");
-                self.link = Some(Link {
+                self.follow(Link {
                     channel: Arc::new(channel),
                     pid: child.id(),
                     life: Some(life),
@@ -982,7 +1000,7 @@ impl Driver {
         if let Err(error) = &life {
             warn!(%error, "cannot watch the successor");
         }
-        self.link = Some(Link {
+        self.follow(Link {
             channel: Arc::new(channel),
             life: life.ok(),
             child: None,
@@ -1017,7 +1035,7 @@ impl Driver {
             introduction.timeout,
         )
         .await;
-        self.link = Some(Link {
+        self.follow(Link {
             channel: Arc::new(channel),
             life: Life::of(introduction.pid).ok(),
             child: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use super::effects::{SharedCargo, with};
 use crate::Monotonic;
@@ -66,6 +67,9 @@ pub(super) struct Run {
     pub(super) asked_by: String,
     pub(super) since: UnixMillis,
     pub(super) staged: bool,
+    /// The successor's process; 0 if there is none.
+    pub(super) pid: u32,
+    pub(super) began: Began,
     asker: Option<Asker>,
     phases: Vec<PhaseTime>,
     phase_began: Instant,
@@ -82,6 +86,8 @@ impl Run {
             asked_by,
             since: UnixMillis::now(),
             staged,
+            pid: 0,
+            began: Began::Spawn,
             asker: Some(asker),
             phases: Vec::new(),
             phase_began: Instant::now(),
@@ -176,9 +182,10 @@ impl Run {
     }
 
     /// Tells whoever waits. Later ends of the same handover are for the log.
-    pub(super) fn tell(&mut self, report: Report) {
+    pub(super) fn tell(&mut self, report: Report, telling: &mut JoinSet<()>) {
+        while telling.try_join_next().is_some() {}
         if let Some(asker) = self.asker.take() {
-            tokio::spawn(asker.report(report));
+            telling.spawn(asker.report(report));
         }
     }
 }

@@ -1,0 +1,6 @@
+//! What a handover does when something fails, with real processes under light traffic.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod smoke;
