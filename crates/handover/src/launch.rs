@@ -108,6 +108,13 @@ pub(crate) fn start(
     command.spawn()
 }
 
+/// Starts a process that is nobody's successor.
+pub(crate) fn start_alone(mut command: Command) -> io::Result<Child> {
+    sys::keep_descriptors(&mut command);
+    crate::activation::conceal(&mut command);
+    command.spawn()
+}
+
 /// The channel that this process was started with, if it was started for a handover.
 pub(crate) fn inherited() -> Result<Option<Inherited>, HandoverError> {
     let Some(value) = std::env::var_os(VARIABLE) else {

@@ -13,6 +13,7 @@ mod error;
 mod exclusive;
 mod gate;
 mod handover;
+mod held;
 mod hold;
 #[cfg(feature = "http")]
 pub mod http;
@@ -47,6 +48,7 @@ pub use describe::{Address, DescribeError, Description, Difference, Kind, Verify
 pub use error::HandoverError;
 pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
 pub use handover::Handover;
+pub use held::{Holder, HolderError};
 pub use listen::{
     InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,
     UnixSeqpacket, UnixSeqpacketListener,

@@ -64,6 +64,17 @@ impl Life {
     }
 }
 
+/// Sends a signal, by its number, to a process.
+pub(crate) fn signal(pid: u32, number: i32) -> io::Result<()> {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::other("no process has this number"))?;
+    let signal =
+        Signal::from_named_raw(number).ok_or_else(|| io::Error::other("no such signal"))?;
+    Ok(rustix::process::kill_process(pid, signal)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;

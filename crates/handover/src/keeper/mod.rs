@@ -32,7 +32,7 @@ use crate::error::HandoverError;
 use crate::gate::Flow;
 use crate::hold;
 use crate::launch::{self, Starter};
-use crate::life::Life;
+use crate::life::{self, Life};
 use crate::listen::Paths;
 use crate::nginx;
 use crate::notify::{Announcer, Birth, Moment, Notifier, main_pid};
@@ -45,7 +45,7 @@ use crate::report::{Began, Party};
 use crate::serving::{Command, Ending, ProgramEvent, Serving, Stage};
 use crate::shared::Shared;
 use crate::strays;
-use crate::triggers::Triggers;
+use crate::triggers::{Source, Triggers};
 use crate::{Monotonic, Parcel};
 
 /// How long to wait between two attempts to open an exclusive again.
@@ -160,16 +160,6 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         .unwrap_or_default();
     let moved = parcels.len();
     shared.registry.admit(parcels);
-    if let Some(predecessor) = predecessor.as_ref().filter(|predecessor| predecessor.owned) {
-        let serving = Frame::Serving {
-            accepting_since,
-            longest_freeze_us: u64::try_from(longest.as_micros()).unwrap_or(u64::MAX),
-        };
-        if let Err(error) = predecessor.channel.send_now(&serving) {
-            warn!(%error, "cannot tell the predecessor that this generation serves");
-        }
-    }
-
     // Before anybody can find this process by its pid file or `current`: a signal must not meet the default action.
     let settings = &shared.settings;
     let triggers = Triggers::listen(&settings.triggers).map_err(|error| {
@@ -196,6 +186,16 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         }
         None => (from.map_or(1, |from| from + 1), None),
     };
+    // Before anybody can learn whom to signal: what is not caught ends the process.
+    let settings = &shared.settings;
+    let triggers = Triggers::listen(&settings.triggers).map_err(|error| {
+        HandoverError::system(
+            "listen for what asks for handovers",
+            std::io::Error::other(error),
+        )
+    })?;
+    let signals =
+        Signals::listen(settings).map_err(|error| HandoverError::system("catch signals", error))?;
     let board = Board::new();
     let server = match server_socket {
         Some(socket) => {
@@ -216,6 +216,16 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         })?),
         None => None,
     };
+    // Only now, so that whoever learns from the predecessor's report that this generation serves finds it.
+    if let Some(predecessor) = predecessor.as_ref().filter(|predecessor| predecessor.owned) {
+        let serving = Frame::Serving {
+            accepting_since,
+            longest_freeze_us: u64::try_from(longest.as_micros()).unwrap_or(u64::MAX),
+        };
+        if let Err(error) = predecessor.channel.send_now(&serving) {
+            warn!(%error, "cannot tell the predecessor that this generation serves");
+        }
+    }
     let notifier = Notifier::from_environment().unwrap_or_else(|error| {
         warn!(%error, "the service manager cannot be told anything");
         Notifier::nobody()
@@ -375,6 +385,9 @@ impl Driver {
             Some(command) = self.commands.recv() => self.command(command).await,
             Some(incoming) = incoming(self.server.as_mut()) => self.incoming(incoming).await,
             trigger = triggered(self.triggers.as_mut()) => {
+                if let (Some(ward), Source::Signal(number)) = (self.ward(), &trigger.source) {
+                    return pass_on(ward, *number);
+                }
                 let mut asked_by = trigger.source.to_string();
                 if trigger.more > 0 {
                     asked_by = format!("{asked_by} ({} times)", trigger.more + 1);
@@ -793,25 +806,31 @@ impl Driver {
             Ending::Stopped
         };
         info!(generation = self.generation, ?ending, "ended");
-        self.stay_as_process_one().await;
+        self.stay_around_the_successor().await;
         self.stage.send_replace(Stage::Ended(ending));
     }
 
-    /// The end of process 1 is the end of everything in its pid namespace, the successor included.
-    async fn stay_as_process_one(&mut self) {
-        let child = self.link.as_ref().filter(|link| link.child.is_some());
-        let Some(successor) = child.map(|link| link.pid) else {
+    /// The successor that would end with this process, because this is process 1.
+    fn ward(&self) -> Option<u32> {
+        let link = self.link.as_ref().filter(|link| link.child.is_some())?;
+        (self.handed_over && std::process::id() == 1).then_some(link.pid)
+    }
+
+    /// As process 1: what is left of this generation is a shell around the next ones, and ends as the last of them does.
+    async fn stay_around_the_successor(&mut self) {
+        let Some(successor) = self.ward() else {
             return;
         };
-        if !self.handed_over || std::process::id() != 1 {
-            return;
-        }
-        let directory = self.shared.settings.control_dir.as_deref();
+        // Nobody asks this one any more.
+        (self.triggers, self.server) = (None, None);
+        let directory = self.directory.as_ref().map(|directory| directory.path());
         match hold::hold(successor, directory).await {
-            // What ends the container is the end of the last generation, and so is its exit code.
-            Ok(code) if code != 0 => std::process::exit(code),
-            Ok(_) => {}
-            Err(error) => error!(%error, "process 1 cannot stay around its successor"),
+            Ok(0) => {}
+            // The program only knows that it has handed over.
+            Ok(code) => std::process::exit(code),
+            Err(error) => {
+                error!(%error, "cannot stay around the successor, which ends with this process")
+            }
         }
     }
 
@@ -1141,6 +1160,9 @@ impl Driver {
         match heard {
             Heard::Stop(name) => {
                 info!(signal = name, "told to stop");
+                if let Some(ward) = self.ward() {
+                    pass_on(ward, rustix::process::Signal::TERM.as_raw());
+                }
                 self.stop().await;
             }
             Heard::Nginx(signal) => self.nginx(nginx::Event::Signal(signal)).await,
@@ -1195,7 +1217,7 @@ impl Driver {
                     warn!(%error, "cannot rename the pid file back");
                 }
             }
-            // Whether process 1 has to stay is decided at the end, in every mode.
+            // Whether it stays after that is seen when it has nothing more to do.
             Action::DrainAndExit | Action::DrainAndHold => self.stop().await,
             Action::ExitNow => {
                 self.stops = 2;
@@ -1211,7 +1233,7 @@ impl Driver {
             Action::Reload => self.tell_program(ProgramEvent::Reload),
             Action::Forward(signal) => {
                 if let Some(link) = &self.link {
-                    let _ = signals::send(link.pid, signal.number());
+                    pass_on(link.pid, signal.number());
                 }
             }
             Action::Ignore { why } => warn!(why, "a signal is ignored"),
@@ -1222,6 +1244,13 @@ impl Driver {
         if self.events.try_send(event).is_err() {
             warn!(?event, "the program does not take this event");
         }
+    }
+}
+
+fn pass_on(pid: u32, signal: i32) {
+    match life::signal(pid, signal) {
+        Ok(()) => info!(pid, signal, "passed a signal on to the successor"),
+        Err(error) => warn!(pid, signal, %error, "a signal could not be passed on"),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use rustix::process::{Pid, Signal as Kill, kill_process};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::nginx;
@@ -55,14 +54,4 @@ impl Signals {
         })
         .await
     }
-}
-
-/// Sends a signal to a process.
-pub(super) fn send(pid: u32, number: i32) -> io::Result<()> {
-    let pid = i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or_else(|| io::Error::other("no such process"))?;
-    let signal = Kill::from_named_raw(number).ok_or_else(|| io::Error::other("no such signal"))?;
-    Ok(kill_process(pid, signal)?)
 }
