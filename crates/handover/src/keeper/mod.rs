@@ -160,16 +160,6 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         .unwrap_or_default();
     let moved = parcels.len();
     shared.registry.admit(parcels);
-    // Before anybody can find this process by its pid file or `current`: a signal must not meet the default action.
-    let settings = &shared.settings;
-    let triggers = Triggers::listen(&settings.triggers).map_err(|error| {
-        HandoverError::system(
-            "listen for what asks for handovers",
-            std::io::Error::other(error),
-        )
-    })?;
-    let signals =
-        Signals::listen(settings).map_err(|error| HandoverError::system("catch signals", error))?;
     let (generation, server_socket) = match &directory {
         Some(directory) => {
             let listening = match from {
@@ -829,7 +819,7 @@ impl Driver {
             // The program only knows that it has handed over.
             Ok(code) => std::process::exit(code),
             Err(error) => {
-                error!(%error, "cannot stay around the successor, which ends with this process")
+                error!(%error, "cannot stay around the successor, which ends with this process");
             }
         }
     }
