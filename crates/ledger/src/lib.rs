@@ -12,7 +12,9 @@ pub mod hash;
 pub mod merkle;
 pub mod params;
 pub mod program;
+pub mod state;
 pub mod transaction;
+pub mod upgrade;
 pub mod validate;
 pub mod vm;
 
@@ -22,5 +24,6 @@ pub use codec::DecodeError;
 pub use entry::{Entries, Mapped};
 pub use hash::{AssetId, Hash};
 pub use params::Params;
+pub use state::{Genesis, apply, validate_block};
 pub use transaction::{Input, InputKind, Output, OutputKind, Transaction};
 pub use validate::{BlockContext, GasStatus, Rejection, validate_transaction};

@@ -3,8 +3,12 @@
 //! The defaults are those of bytomd v2.0.6 (`consensus/general.go`), which has three networks; a genesis may change
 //! any of them. Amounts are in neu (10^8 neu are 1 BTM), times in milliseconds, gas in units of gas.
 
+use sha3::{Digest, Sha3_256};
+
 use crate::address::Prefix;
+use crate::codec::Writer;
 use crate::genesis;
+use crate::hash::Hash;
 
 /// The length of an extended public key, in bytes: an ed25519 key and a chain code (chainkd).
 pub const XPUB_LEN: usize = 64;
@@ -36,17 +40,17 @@ pub struct Params {
     pub min_validator_vote_neu: u64,
     /// The validators when nobody has enough votes.
     pub federation: Vec<Xpub>,
+    /// How many members of the federation must sign an [upgrade plan](crate::upgrade); 0 for more than two thirds.
+    pub federation_quorum: usize,
     /// The least amount of a vote output, in neu.
     pub min_vote_output_neu: u64,
     /// How long votes are locked; each from its height on, in ascending order.
     pub vote_locks: Vec<VoteLock>,
 
-    /// What a validator gets for a block at most, in neu.
-    ///
-    /// Let p be votes divided by supply. bytomd pays this times (p + threshold) if p is at most the threshold, all
-    /// of it otherwise; the supply is [`Self::initial_supply_neu`] and half of this for each block.
+    /// What a validator gets for a block at most, in neu; see [`Self::reward_neu`].
     pub block_reward_neu: u64,
-    /// The threshold for [`Self::block_reward_neu`], in percent of the supply.
+    /// What of [`Self::block_reward_neu`] is paid when nobody votes, in percent: 50 in bytomd; with 100 votes change
+    /// nothing.
     pub reward_threshold_percent: u64,
     /// The BTM there is before any block is rewarded, in neu.
     pub initial_supply_neu: u64,
@@ -149,6 +153,7 @@ impl Params {
             max_validators: 10,
             min_validator_vote_neu: 100_000_000,
             federation,
+            federation_quorum: 0,
             min_vote_output_neu: 100_000_000,
             vote_locks: vec![VoteLock {
                 from_height: 0,
@@ -165,6 +170,74 @@ impl Params {
             max_block_gas: 10_000_000,
             min_contract_output_neu: 100_000_000,
         }
+    }
+
+    /// How many members of the federation must sign an upgrade plan.
+    pub fn quorum(&self) -> usize {
+        match self.federation_quorum {
+            0 => self.federation.len() * 2 / 3 + 1,
+            quorum => quorum,
+        }
+    }
+
+    /// What the proposer of the block at `height` gets besides the fees, in neu, with `votes_neu` of all votes.
+    ///
+    /// Let p be votes divided by supply, and the supply [`Self::initial_supply_neu`] and half of
+    /// [`Self::block_reward_neu`] for each block. The reward is (p + threshold) of the most it can be, rounded down, and
+    /// never more than that. (bytomd v2, `protocol/state/reward.go`, in floating point.)
+    pub fn reward_neu(&self, height: u64, votes_neu: u64) -> u64 {
+        let most = u128::from(self.block_reward_neu);
+        let minted = u128::from(height) * most / 2;
+        let supply = minted.saturating_add(self.initial_supply_neu.into()).max(1);
+        let share = supply
+            .saturating_mul(self.reward_threshold_percent.into())
+            .saturating_add(u128::from(votes_neu) * 100);
+        let whole = supply.saturating_mul(100);
+        let reward = if share >= whole {
+            most
+        } else {
+            most.saturating_mul(share) / whole
+        };
+        u64::try_from(reward).unwrap_or(self.block_reward_neu)
+    }
+
+    /// SHA3-256 of everything that was decided, so that nodes with other parameters differ from the genesis on.
+    ///
+    /// Hashed are: the chain's id and the prefix (varstrs), then all numbers in the order of the fields (varints), lists
+    /// with their count.
+    pub fn hash(&self) -> Hash {
+        let mut hasher = Sha3_256::new();
+        let mut w = Writer::new(&mut hasher);
+        w.varstr(self.chain_id.as_bytes());
+        w.varstr(self.prefix.to_string().as_bytes());
+        w.varint(self.genesis_timestamp_ms);
+        w.varint(self.block_interval_ms);
+        w.varint(self.max_time_offset_ms);
+        w.varint(self.epoch_blocks);
+        w.count(self.max_validators);
+        w.varint(self.min_validator_vote_neu);
+        w.count(self.federation.len());
+        for xpub in &self.federation {
+            w.bytes(xpub);
+        }
+        w.count(self.federation_quorum);
+        w.varint(self.min_vote_output_neu);
+        w.count(self.vote_locks.len());
+        for lock in &self.vote_locks {
+            w.varint(lock.from_height);
+            w.varint(lock.blocks);
+        }
+        w.varint(self.block_reward_neu);
+        w.varint(self.reward_threshold_percent);
+        w.varint(self.initial_supply_neu);
+        w.varint(self.coinbase_maturity_blocks);
+        w.count(self.max_coinbase_arbitrary_bytes);
+        w.varint(self.gas_price_neu);
+        w.varint(self.storage_gas_per_byte);
+        w.varint(self.max_transaction_gas);
+        w.varint(self.max_block_gas);
+        w.varint(self.min_contract_output_neu);
+        Hash(hasher.finalize().into())
     }
 
     /// How many blocks a vote is locked if the block at `height` takes it back.
@@ -189,6 +262,42 @@ mod tests {
         assert_eq!(mainnet.vote_lock_blocks(431_999), 14_400);
         assert_eq!(mainnet.vote_lock_blocks(432_000), 302_400);
         assert_eq!(Params::wisdom().vote_lock_blocks(u64::MAX), 10);
+    }
+
+    #[test]
+    fn rewards_grow_with_votes() {
+        let solonet = Params::solonet(vec![[1; 64]; 3]);
+        assert_eq!(solonet.reward_neu(1, 0), 285_388_127);
+        let supply = solonet.initial_supply_neu;
+        assert_eq!(solonet.reward_neu(0, supply / 4), 428_082_191);
+        for votes in [supply / 2, supply, u64::MAX] {
+            assert_eq!(solonet.reward_neu(0, votes), 570_776_255);
+        }
+        let flat = Params {
+            reward_threshold_percent: 100,
+            ..solonet.clone()
+        };
+        assert_eq!(flat.reward_neu(7, 0), 570_776_255);
+        let absurd = Params {
+            block_reward_neu: u64::MAX,
+            initial_supply_neu: u64::MAX,
+            reward_threshold_percent: u64::MAX,
+            ..solonet.clone()
+        };
+        assert_eq!(absurd.reward_neu(u64::MAX, u64::MAX), u64::MAX);
+        assert_eq!(solonet.quorum(), 3);
+    }
+
+    #[test]
+    fn other_parameters_have_another_hash() {
+        let solonet = Params::solonet(vec![[1; 64]]);
+        assert_eq!(solonet.hash(), solonet.clone().hash());
+        let other = Params {
+            min_contract_output_neu: 1,
+            ..solonet.clone()
+        };
+        assert_ne!(solonet.hash(), other.hash());
+        assert_ne!(solonet.hash(), Params::wisdom().hash());
     }
 
     #[test]

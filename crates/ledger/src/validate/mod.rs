@@ -13,6 +13,7 @@
 
 mod estimate;
 mod gas;
+mod lasting;
 mod outputs;
 mod rejection;
 mod relay;
@@ -20,6 +21,7 @@ mod transaction;
 
 pub use estimate::{Estimate, Signers, estimate_chain_gas, estimate_gas};
 pub use gas::GasStatus;
+pub use lasting::is_lasting;
 pub use rejection::{CoinbaseFault, Place, ProgramFailure, Rejection};
 pub use relay::{DEFAULT_MAX_FEE_NEU, Refusal, check_relay};
 pub use transaction::{BlockContext, Contracts, check_time_range, validate_transaction};

@@ -1,6 +1,8 @@
 //! Keys, and transactions that they sign.
 #![allow(dead_code, unreachable_pub)] // each test program has its own copy and uses a part of it
 
+pub mod chain;
+
 use baton_ledger::transaction::{Issuance, Spend, SpentOutput, Veto};
 use baton_ledger::{
     AssetId, Hash, Input, InputKind, Mapped, Output, OutputKind, Transaction, program,
