@@ -1,1 +1,4 @@
 //! The wallet: keys, accounts, addresses, and the building and signing of transactions.
+
+pub mod chainkd;
+pub mod path;
