@@ -1,4 +1,5 @@
 //! The wallet: keys, accounts, addresses, and the building and signing of transactions.
 
 pub mod chainkd;
+pub mod mnemonic;
 pub mod path;
