@@ -1,5 +1,6 @@
 //! The wallet: keys, accounts, addresses, and the building and signing of transactions.
 
 pub mod chainkd;
+pub mod message;
 pub mod mnemonic;
 pub mod path;
