@@ -1,6 +1,7 @@
 //! The wallet: keys, accounts, addresses, and the building and signing of transactions.
 
 pub mod chainkd;
+pub mod keystore;
 pub mod message;
 pub mod mnemonic;
 pub mod path;
