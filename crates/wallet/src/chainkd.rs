@@ -1,11 +1,13 @@
 //! Extended keys: one secret from which whole trees of ed25519 keys grow.
 //!
-//! An extended key is 64 bytes: an ed25519 scalar (or its public point) and a chain code. From a parent and a
-//! *selector* (any bytes) comes a child, in two ways: **plain**, where whoever has the public parent can make the
-//! public child, and **hardened**, where only the holder of the secret parent can. Accounts use plain children only, so that
-//! a node can make addresses without a password.
+//! An extended key is 64 bytes: an ed25519 scalar (or its public point) and a chain code. From a
+//! parent and a *selector* (any bytes) comes a child, in two ways: **plain**, where whoever has the
+//! public parent can make the public child, and **hardened**, where only the holder of the secret
+//! parent can. Accounts use plain children only, so that a node can make addresses without a
+//! password.
 //!
-//! The scheme is Chain's `chainkd` as Bytom uses it. With `H(key, data)` = HMAC-SHA512 in two halves:
+//! The scheme is Chain's `chainkd` as Bytom uses it. With `H(key, data)` = HMAC-SHA512 in two
+//! halves:
 //!
 //! | what | left half | right half |
 //! |---|---|---|
@@ -39,9 +41,9 @@ pub enum KeyError {
     /// Not 64 bytes.
     #[error("an extended key has {KEY_LEN} bytes, this has {0}")]
     Length(usize),
-    /// The text is not hexadecimal.
+    /// The text is not 128 hexadecimal digits.
     #[error("bad key string: an extended public key is written as 128 hexadecimal digits")]
-    NotHex,
+    Text,
     /// The first half is not a point of the curve.
     #[error("the first half of the extended public key is not a point of the curve")]
     NotAPoint,
@@ -56,7 +58,8 @@ pub struct XPrv([u8; KEY_LEN]);
 
 /// An extended public key: an ed25519 public key and a chain code.
 ///
-/// Written as 128 hexadecimal digits, in JSON too. The point is checked when the key is made, so deriving cannot fail.
+/// Written as 128 hexadecimal digits, in JSON too. The point is checked when the key is made, so
+/// deriving cannot fail.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct XPub([u8; KEY_LEN]);
 
@@ -70,8 +73,8 @@ impl XPrv {
 
     /// Takes the 64 bytes of a key made elsewhere.
     ///
-    /// Scalars that `chainkd` cannot have made are refused: their children could overflow and their signatures
-    /// would not belong to their public key in other programs.
+    /// Scalars that `chainkd` cannot have made are refused: their children could overflow and their
+    /// signatures would not belong to their public key in other programs.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
         let key = Self(
             bytes
@@ -102,7 +105,8 @@ impl XPrv {
     #[must_use]
     pub fn child(&self, selector: &[u8]) -> Self {
         let mut child = Self(*plain_step(&self.xpub(), selector));
-        // The sum stays below 2^256: a pruned scalar is under 2^255 and each step adds less than 2^233.
+        // The sum stays below 2^256: a pruned scalar is under 2^255 and each step adds less than
+        // 2^233.
         let mut carry = 0;
         for (byte, parent) in child.0[..32].iter_mut().zip(&self.0) {
             let sum = u16::from(*byte) + u16::from(*parent) + carry;
@@ -233,7 +237,9 @@ impl FromStr for XPub {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        Self::from_bytes(&hex::decode(text).map_err(|_| KeyError::NotHex)?)
+        let mut bytes = [0; KEY_LEN];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| KeyError::Text)?;
+        Self::from_bytes(&bytes)
     }
 }
 
@@ -258,8 +264,8 @@ fn plain_step(parent: &XPub, selector: &[u8]) -> Zeroizing<[u8; KEY_LEN]> {
     step
 }
 
-/// Multiple of the cofactor, top bits 010: unlike ed25519's pruning the third highest bit is cleared, which leaves room for the
-/// sums of many plain children.
+/// Multiple of the cofactor, top bits 010: unlike ed25519's pruning the third highest bit is
+/// cleared, which leaves room for the sums of many plain children.
 fn prune_root(key: &mut [u8; KEY_LEN]) {
     key[0] &= 0b1111_1000;
     key[31] = key[31] & 0b0001_1111 | 0b0100_0000;
@@ -305,8 +311,8 @@ mod tests {
             XPrv::from_bytes(&[0xff; 64]).unwrap_err(),
             KeyError::NotPruned
         );
-        assert_eq!("0f".parse::<XPub>().unwrap_err(), KeyError::Length(1));
-        assert_eq!("zz".parse::<XPub>().unwrap_err(), KeyError::NotHex);
+        assert_eq!("0f".parse::<XPub>().unwrap_err(), KeyError::Text);
+        assert_eq!("zz".repeat(64).parse::<XPub>().unwrap_err(), KeyError::Text);
         let mut not_a_point = [0; 64];
         not_a_point[0] = 2;
         assert_eq!(

@@ -1,14 +1,15 @@
 //! Signed messages: proof that the holder of an address wrote something.
 //!
-//! The signature is plain ed25519 over the message's bytes by the address's own key, which goes along as an extended public key; the verifier hashes
-//! it, compares it with the address, and checks the signature. Nothing sets a message apart from a transaction's digest, so a
-//! wallet must not sign 32 bytes that it did not choose.
+//! The signature is plain ed25519 over the message's bytes by the address's own key, which goes
+//! along as an extended public key; the verifier hashes it, compares it with the address, and
+//! checks the signature. Nothing sets a message apart from a transaction's digest, so a wallet must
+//! not sign 32 bytes that it did not choose.
 
 use ripemd::{Digest, Ripemd160};
 
 use crate::{
     chainkd::{XPrv, XPub},
-    path::Path,
+    path::KeyPath,
 };
 
 /// A signature over a message, with the key that made it.
@@ -21,7 +22,7 @@ pub struct SignedMessage {
 }
 
 /// Signs `message` with the key at `path` under `root`.
-pub fn sign(root: &XPrv, path: &Path, message: &[u8]) -> SignedMessage {
+pub fn sign(root: &XPrv, path: &KeyPath, message: &[u8]) -> SignedMessage {
     let key = root.derive(path.selectors());
     SignedMessage {
         signature: key.sign(message),
@@ -31,8 +32,8 @@ pub fn sign(root: &XPrv, path: &Path, message: &[u8]) -> SignedMessage {
 
 /// Whether the holder of the address with this control program signed `message`.
 ///
-/// False for a program other than the key's own (so for every multi-signature address, as in Bytom), for a signature of another
-/// length, and for one that does not verify.
+/// False for a program other than the key's own (so for every multi-signature address, as in
+/// Bytom), for a signature of another length, and for one that does not verify.
 pub fn verify(program: &[u8], derived_xpub: &XPub, message: &[u8], signature: &[u8]) -> bool {
     program == p2wpkh_program(&derived_xpub.public_key()) && derived_xpub.verify(message, signature)
 }
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn a_message_verifies_for_its_own_address_only() {
         let root = XPrv::root(b"seed");
-        let path = |index| Path::of_address(DeriveRule::Bip44, 1, false, index).unwrap();
+        let path = |index| KeyPath::of_address(DeriveRule::Bip44, 1, false, index).unwrap();
         let signed = sign(&root, &path(1), b"hello");
         let program = p2wpkh_program(&signed.derived_xpub.public_key());
         let verified = |program: &[u8], xpub, message: &[u8], signature: &[u8]| {

@@ -1,8 +1,10 @@
 //! Where in the tree of an extended key an account's or an asset's keys lie.
 //!
-//! A path is a list of selectors, each a few bytes. Bytom has two rules. The current one, number 1, follows BIP 44 with
-//! four-byte selectors (44, 153, account, change, address; **not** hardened, little endian). The former one, number 0, which assets still
-//! use, starts with nine bytes: the key space and the account's or asset's number, and for accounts ends with the address's number in eight.
+//! A path is a list of selectors, each a few bytes. Bytom has two rules. The current one, number 1,
+//! follows BIP 44 with four-byte selectors (44, 153, account, change, address; **not** hardened,
+//! little endian). The former one, number 0, which assets still use, starts with nine bytes: the
+//! key space and the account's or asset's number, and for accounts ends with the address's number
+//! in eight.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -90,9 +92,9 @@ enum KeySpace {
 
 /// A list of selectors, from the root down. In JSON a list of hexadecimal strings, as in templates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Path(Vec<Vec<u8>>);
+pub struct KeyPath(Vec<Vec<u8>>);
 
-impl Path {
+impl KeyPath {
     /// The path of an account's address.
     ///
     /// Rule 0 knows no change addresses and ignores `change`.
@@ -149,13 +151,13 @@ impl Path {
     }
 }
 
-impl Serialize for Path {
+impl Serialize for KeyPath {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_seq(self.0.iter().map(hex::encode))
     }
 }
 
-impl<'de> Deserialize<'de> for Path {
+impl<'de> Deserialize<'de> for KeyPath {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         let selectors = Vec::<String>::deserialize(from)?
@@ -179,18 +181,18 @@ mod tests {
 
     use super::*;
 
-    fn json(path: &Path) -> String {
+    fn json(path: &KeyPath) -> String {
         serde_json::to_string(path).unwrap()
     }
 
     #[test]
     fn rule_1_is_bip_44_in_little_endian() {
-        let path = Path::of_address(DeriveRule::Bip44, 1, false, 6).unwrap();
+        let path = KeyPath::of_address(DeriveRule::Bip44, 1, false, 6).unwrap();
         assert_eq!(
             json(&path),
             r#"["2c000000","99000000","01000000","00000000","06000000"]"#
         );
-        let change = Path::of_address(DeriveRule::Bip44, 258, true, 1).unwrap();
+        let change = KeyPath::of_address(DeriveRule::Bip44, 258, true, 1).unwrap();
         assert_eq!(
             json(&change),
             r#"["2c000000","99000000","02010000","01000000","01000000"]"#
@@ -199,39 +201,39 @@ mod tests {
 
     #[test]
     fn rule_0_starts_with_the_space_and_the_number() {
-        let account = Path::of_address(DeriveRule::Bip32, 258, false, 3).unwrap();
+        let account = KeyPath::of_address(DeriveRule::Bip32, 258, false, 3).unwrap();
         assert_eq!(
             json(&account),
             r#"["010201000000000000","0300000000000000"]"#
         );
-        assert_eq!(json(&Path::of_asset(1)), r#"["000100000000000000"]"#);
+        assert_eq!(json(&KeyPath::of_asset(1)), r#"["000100000000000000"]"#);
     }
 
     #[test]
     fn what_does_not_fit_is_refused_with_a_reason() {
-        let error = Path::of_address(DeriveRule::Bip44, 1, false, 1 << 32).unwrap_err();
+        let error = KeyPath::of_address(DeriveRule::Bip44, 1, false, 1 << 32).unwrap_err();
         assert_eq!(
             error.to_string(),
             "address number 4294967296 does not fit a BIP 44 path, whose numbers have 32 bits"
         );
-        assert!(Path::of_address(DeriveRule::Bip32, 1, false, 1 << 32).is_ok());
+        assert!(KeyPath::of_address(DeriveRule::Bip32, 1, false, 1 << 32).is_ok());
         assert_eq!(DeriveRule::try_from(2), Err(PathError::Rule(2)));
         assert_eq!(
-            Path::from_selectors(vec![vec![0]; 17]),
+            KeyPath::from_selectors(vec![vec![0]; 17]),
             Err(PathError::TooLong)
         );
         assert_eq!(
-            Path::from_selectors(vec![vec![0; 65]]),
+            KeyPath::from_selectors(vec![vec![0; 65]]),
             Err(PathError::TooLong)
         );
-        assert!(serde_json::from_str::<Path>(r#"["0g"]"#).is_err());
+        assert!(serde_json::from_str::<KeyPath>(r#"["0g"]"#).is_err());
     }
 
     proptest! {
         #[test]
         fn paths_survive_json(selectors in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..=MAX_SELECTOR_LEN), 0..=MAX_SELECTORS)) {
-            let path = Path::from_selectors(selectors).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Path>(&json(&path)).unwrap(), path);
+            let path = KeyPath::from_selectors(selectors).unwrap();
+            prop_assert_eq!(serde_json::from_str::<KeyPath>(&json(&path)).unwrap(), path);
         }
     }
 }

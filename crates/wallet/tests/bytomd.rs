@@ -4,7 +4,7 @@ use baton_wallet::{
     chainkd::{XPrv, XPub},
     message,
     mnemonic::{Language, Mnemonic},
-    path::{DeriveRule, Path},
+    path::{DeriveRule, KeyPath},
 };
 use serde_json::Value;
 
@@ -26,8 +26,8 @@ fn alice() -> XPrv {
     root_of("season version dilemma crowd filter lecture trim strategy viable atom young oven")
 }
 
-fn address(index: u64) -> Path {
-    Path::of_address(DeriveRule::Bip44, 1, false, index).unwrap()
+fn address(index: u64) -> KeyPath {
+    KeyPath::of_address(DeriveRule::Bip44, 1, false, index).unwrap()
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn public_keys_lie_where_it_said() {
     let infos = answer["data"]["pubkey_infos"].as_array().unwrap();
     assert_eq!(infos.len(), 6);
     for (info, index) in infos.iter().zip(1..) {
-        let path: Path = serde_json::from_value(info["derivation_path"].clone()).unwrap();
+        let path: KeyPath = serde_json::from_value(info["derivation_path"].clone()).unwrap();
         assert_eq!(path, address(index));
         let key = root.derive(path.selectors()).public_key();
         assert_eq!(hex::encode(key), info["pubkey"].as_str().unwrap());
@@ -71,7 +71,7 @@ fn public_keys_lie_where_it_said() {
 fn an_assets_issuance_keys_follow_rule_0() {
     let asset = json(include_str!("data/bytomd-v2/v2-more-asset-2of2.json"));
     let asset = asset.get("data").unwrap_or(&asset);
-    let path = Path::of_asset(asset["key_index"].as_u64().unwrap());
+    let path = KeyPath::of_asset(asset["key_index"].as_u64().unwrap());
     let program = asset["issue_program"].as_str().unwrap();
     for root in asset["xpubs"].as_array().unwrap() {
         let key = hex::encode(xpub(root).derive(path.selectors()).public_key());

@@ -11,7 +11,7 @@ use baton_wallet::{
     chainkd::{XPrv, XPub},
     keystore::{KeyImage, KeyStore, KeystoreError, Settings, Strength},
     mnemonic::{Language, Mnemonic},
-    path::{DeriveRule, Path as KeyPath},
+    path::{DeriveRule, KeyPath},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -4,7 +4,7 @@ use baton_wallet::{
     chainkd::XPrv,
     message,
     mnemonic::{Language, Mnemonic},
-    path::{DeriveRule, Path},
+    path::{DeriveRule, KeyPath},
 };
 use serde::Deserialize;
 
@@ -23,7 +23,7 @@ struct Vector {
 struct Child {
     kind: String,
     numbers: Vec<u64>,
-    selectors: Path,
+    selectors: KeyPath,
     xprv: String,
     xpub: String,
     program: String,
@@ -70,12 +70,12 @@ fn paths_lead_to_the_same_keys_programs_and_signatures() {
         for child in vector.children {
             let path = match (child.kind.as_str(), child.numbers.as_slice()) {
                 ("bip44", &[account, change, address]) => {
-                    Path::of_address(DeriveRule::Bip44, account, change == 1, address).unwrap()
+                    KeyPath::of_address(DeriveRule::Bip44, account, change == 1, address).unwrap()
                 }
                 ("account", &[account, address]) => {
-                    Path::of_address(DeriveRule::Bip32, account, false, address).unwrap()
+                    KeyPath::of_address(DeriveRule::Bip32, account, false, address).unwrap()
                 }
-                ("asset", &[asset]) => Path::of_asset(asset),
+                ("asset", &[asset]) => KeyPath::of_asset(asset),
                 other => panic!("no such path: {other:?}"),
             };
             assert_eq!(path, child.selectors);

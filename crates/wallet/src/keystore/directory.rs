@@ -15,8 +15,8 @@ use super::{KeyFile, KeystoreError, MAX_FILE_LEN, MAX_KEYS};
 /// What tells that a file is not the one read before.
 type Stamp = (u64, u64, i64, i64, i64, i64);
 
-/// What the files of a directory hold. Files are read when they are new or changed, so that ones dropped in, edited or removed are seen
-/// at the next look.
+/// What the files of a directory hold. Files are read when they are new or changed, so that ones
+/// dropped in, edited or removed are seen at the next look.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     seen: HashMap<PathBuf, (Stamp, KeyFile)>,
@@ -113,8 +113,8 @@ pub(super) fn read_key(path: &Path) -> Result<(KeyFile, Vec<u8>), KeystoreError>
     Ok((key, bytes))
 }
 
-/// Puts `content` in the place of `path`, wholly or not at all: temporary file, fsync, rename, fsync of the directory.
-/// The directory is made if need be, for its owner only, as is the file.
+/// Puts `content` in the place of `path`, wholly or not at all: temporary file, fsync, rename,
+/// fsync of the directory. The directory is made if need be, for its owner only, as is the file.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), KeystoreError> {
     let dir = path
         .parent()

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use super::{
-    MAX_ALIAS_LEN, MAX_FILE_LEN, MAX_KEYS,
+    MAX_ALIAS_LEN, MAX_FILE_LEN, MAX_KEYS, MAX_WAITING,
     kdf::{MAX_MEMORY_BYTES, MAX_WORK_BYTES},
 };
 use crate::chainkd::{KeyError, XPub};
@@ -19,7 +19,8 @@ pub enum KeystoreError {
         /// The file of the key that has it.
         file: PathBuf,
     },
-    /// The key is there already; two files with one key could not be told apart by their public key.
+    /// The key is there already; two files with one key could not be told apart by their public
+    /// key.
     #[error("duplicate key: {xpub} is the key {alias:?} in {}", file.display())]
     DuplicateKey {
         /// The key.
@@ -46,7 +47,8 @@ pub enum KeystoreError {
         /// The files that hold it.
         files: Vec<PathBuf>,
     },
-    /// The password does not open the file. Its checksum covers the password and the content alike, so damage looks the same.
+    /// The password does not open the file. Its checksum covers the password and the content alike,
+    /// so damage looks the same.
     #[error("could not decrypt key with given passphrase: wrong password for {}, or its content is damaged", .0.display())]
     WrongPassword(PathBuf),
     /// The key cannot be used to sign.
@@ -75,7 +77,8 @@ pub enum KeystoreError {
         /// The value known here.
         known: &'static str,
     },
-    /// The file asks for more memory or time than opening a key may take, or for parameters that scrypt does not have.
+    /// The file asks for more memory or time than opening a key may take, or for parameters that
+    /// scrypt does not have.
     #[error(
         "{}: scrypt with n={n}, r={r}, p={p} is not possible or above the limits of {} MiB of memory and {} MiB of work",
         file.display(), MAX_MEMORY_BYTES >> 20, MAX_WORK_BYTES >> 20
@@ -104,6 +107,11 @@ pub enum KeystoreError {
     /// There are more than [`MAX_KEYS`] keys.
     #[error("{} would hold more than {MAX_KEYS} keys, the limit of a keystore", .0.display())]
     TooManyKeys(PathBuf),
+    /// Too many operations wait to derive a password.
+    #[error(
+        "{MAX_WAITING} operations wait to derive a password already, the limit of a keystore: try again later"
+    )]
+    Busy,
     /// The system refused.
     #[error("could not {doing} {}", path.display())]
     Io {

@@ -1,9 +1,10 @@
 //! One key, encrypted: the JSON of bytomd's key files, read and written.
 //!
-//! From the password scrypt derives 32 bytes. The first 16 encrypt the 64 bytes of the extended secret key with AES-128
-//! in counter mode; the other 16, hashed with the ciphertext by SHA3-256, are the checksum that tells a wrong password
-//! (bytomd calls its function `Sha256`, but its files prove SHA3). Alias and public key stand beside it in clear and
-//! unauthenticated: the public key is checked against the secret one, the alias is only a name.
+//! From the password scrypt derives 32 bytes. The first 16 encrypt the 64 bytes of the extended
+//! secret key with AES-128 in counter mode; the other 16, hashed with the ciphertext by SHA3-256,
+//! are the checksum that tells a wrong password (bytomd calls its function `Sha256`, but its files
+//! prove SHA3). Alias and public key stand beside it in clear and unauthenticated: the public key
+//! is checked against the secret one, the alias is only a name.
 
 use std::path::Path;
 
@@ -109,7 +110,8 @@ impl KeyFile {
         })
     }
 
-    /// Whether everything but the password is as it must be; errors name `file`. Returns the strength.
+    /// Whether everything but the password is as it must be; errors name `file`. Returns the
+    /// strength.
     pub(super) fn check(&self, file: &Path) -> Result<Strength, KeystoreError> {
         let crypto = &self.crypto;
         for (what, found, known) in [
@@ -168,7 +170,8 @@ impl KeyFile {
         }
     }
 
-    /// The identifier that is part of the file's name, if it is a UUID; other text could lead out of the directory.
+    /// The identifier that is part of the file's name, if it is a UUID; other text could lead out
+    /// of the directory.
     pub(super) fn id(&self) -> Option<Uuid> {
         Uuid::parse_str(&self.id).ok()
     }

@@ -31,7 +31,8 @@ pub struct Restored {
 }
 
 impl KeyStore {
-    /// Every key, encrypted, for a backup. A file that cannot be read is an error: a backup must not leave out a key in silence.
+    /// Every key, encrypted, for a backup. A file that cannot be read is an error: a backup must
+    /// not leave out a key in silence.
     pub fn export_image(&self) -> Result<KeyImage, KeystoreError> {
         let mut look = lock(&self.directory).look(&self.dir)?;
         if !look.unreadable.is_empty() {
@@ -42,7 +43,8 @@ impl KeyStore {
         })
     }
 
-    /// Writes the keys of a backup that are not here yet. Everything is checked before the first is written.
+    /// Writes the keys of a backup that are not here yet. Everything is checked before the first is
+    /// written.
     pub fn import_image(&self, image: &KeyImage) -> Result<Restored, KeystoreError> {
         let _changing = lock(&self.changing);
         let Listing { keys, unreadable } = self.list()?;

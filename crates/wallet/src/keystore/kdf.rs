@@ -1,15 +1,17 @@
 //! How a password becomes a key: scrypt, with a strength to write and limits to read.
 //!
-//! bytomd writes n=4096, r=8, p=6: 4 MiB, some tens of milliseconds. New files get n=2^17, r=8, p=1, OWASP's first choice for scrypt: 128 MiB and some
-//! tenths of a second for each guess. That would be too slow for each of many signatures, which is why unlocked keys are
-//! [kept for a while](super::Unlocked). Twice that strength would take 256 MiB of a small node's memory.
+//! bytomd writes n=4096, r=8, p=6: 4 MiB, some tens of milliseconds. New files get n=2^17, r=8,
+//! p=1, OWASP's first choice for scrypt: 128 MiB and some tenths of a second for each guess. That
+//! would be too slow for each of many signatures, which is why unlocked keys are [kept for a
+//! while](super::Unlocked). Twice that strength would take 256 MiB of a small node's memory.
 
 use scrypt::Params;
 use zeroize::Zeroizing;
 
 /// Bytes derived from a password: half encrypts, half authenticates.
 pub(super) const DERIVED_LEN: usize = 32;
-/// Most memory that reading a file may take: what bytomd's own "standard" strength (n=2^18, r=8) needs.
+/// Most memory that reading a file may take: what bytomd's own "standard" strength (n=2^18, r=8)
+/// needs.
 pub const MAX_MEMORY_BYTES: u64 = 256 << 20;
 /// Most memory times parallelism, which bounds the time: a few seconds.
 pub const MAX_WORK_BYTES: u64 = 1 << 30;
@@ -36,8 +38,8 @@ impl Strength {
         p: 6,
     };
 
-    /// A strength given by scrypt's numbers, as in a file. None if `n` is not a power of two above one, if scrypt has no such
-    /// parameters, or above [`MAX_MEMORY_BYTES`] or [`MAX_WORK_BYTES`].
+    /// A strength given by scrypt's numbers, as in a file. None if `n` is not a power of two above
+    /// one, if scrypt has no such parameters, or above [`MAX_MEMORY_BYTES`] or [`MAX_WORK_BYTES`].
     pub fn new(n: u64, r: u32, p: u32) -> Option<Self> {
         let memory = n.checked_mul(128)?.checked_mul(u64::from(r))?;
         let work = memory.checked_mul(u64::from(p))?;

@@ -1,14 +1,18 @@
 //! Keys on disk, each encrypted under its own password, in the files that bytomd writes.
 //!
-//! A keystore is a directory of [`KeyFile`]s named `UTC--<time>--<uuid>`. The directory is the truth: every operation looks at it, so files may be
-//! dropped in or taken away while the node runs. A change is one rename, made durable before it is reported, so that a crash leaves the old file or the
-//! new one.
+//! A keystore is a directory of [`KeyFile`]s named `UTC--<time>--<uuid>`. The directory is the
+//! truth: every operation looks at it, so files may be dropped in or taken away while the node
+//! runs. A change is one rename, made durable before it is reported, so that a crash leaves the old
+//! file or the new one.
 //!
-//! Aliases are trimmed and lower-cased here and nowhere else, and compared that way whatever case a file has.
+//! Aliases are trimmed and lower-cased here and nowhere else, and compared that way whatever case a
+//! file has.
 //!
-//! Opening a key takes [128 MiB and some tenths of a second](Strength), and only one is opened at a time, so that requests with wrong
-//! passwords cannot take all memory; see [`Unlocked`] for many signatures under one password. Calls block: call them where that may be.
+//! Opening a key takes [128 MiB and some tenths of a second](Strength), and only one is opened at a
+//! time, so that requests with wrong passwords cannot take all memory; see [`Unlocked`] for many
+//! signatures under one password. Calls block: call them where that may be.
 
+mod deriver;
 mod directory;
 mod error;
 mod file;
@@ -19,10 +23,7 @@ mod unlocked;
 use std::{
     fmt::Display,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -31,8 +32,9 @@ use serde::Serialize;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use self::{directory::Directory, unlocked::Open};
+use self::{deriver::Deriver, directory::Directory, unlocked::Open};
 pub use self::{
+    deriver::MAX_WAITING,
     error::KeystoreError,
     file::KeyFile,
     image::{KeyImage, Restored},
@@ -98,10 +100,8 @@ pub struct KeyStore {
     directory: Mutex<Directory>,
     /// Held from the look at the directory to the change that follows from it.
     changing: Mutex<()>,
-    /// Held while scrypt has its memory.
-    deriving: Mutex<()>,
+    deriver: Deriver,
     open: Mutex<Open>,
-    derivations: AtomicU64,
 }
 
 impl KeyStore {
@@ -114,9 +114,8 @@ impl KeyStore {
             settings,
             directory: Mutex::default(),
             changing: Mutex::default(),
-            deriving: Mutex::default(),
+            deriver: Deriver::default(),
             open: Mutex::new(Open::new(settings.open_for)?),
-            derivations: AtomicU64::new(0),
         })
     }
 
@@ -208,7 +207,8 @@ impl KeyStore {
         told(self.open(xpub, password).map(drop))
     }
 
-    /// Puts the key under another password, at today's strength. False, and nothing changed, if the old one does not open it.
+    /// Puts the key under another password, at today's strength. False, and nothing changed, if the
+    /// old one does not open it.
     pub fn reset_password(&self, xpub: &XPub, old: &str, new: &str) -> Result<bool, KeystoreError> {
         let _changing = lock(&self.changing);
         told(self.open(xpub, old).and_then(|key| {
@@ -227,8 +227,8 @@ impl KeyStore {
         Unlocked::new(self, password)
     }
 
-    /// Wipes the keys that have been open for their time. They are wiped at the next use anyway; call this now and then
-    /// so that they do not wait for one.
+    /// Wipes the keys that have been open for their time. They are wiped at the next use anyway;
+    /// call this now and then so that they do not wait for one.
     pub fn wipe_expired(&self) {
         lock(&self.open).expire(Instant::now());
     }
@@ -238,12 +238,14 @@ impl KeyStore {
         lock(&self.open).clear();
     }
 
-    /// How many times scrypt ran since the keystore was made: what signing costs, and how often passwords are tried.
+    /// How many times scrypt ran since the keystore was made: what signing costs, and how often
+    /// passwords are tried.
     pub fn derivations(&self) -> u64 {
-        self.derivations.load(Ordering::Relaxed)
+        self.deriver.derivations()
     }
 
-    /// The secret key of `xpub`: from memory if this password has opened it a short while ago, else from its file.
+    /// The secret key of `xpub`: from memory if this password has opened it a short while ago, else
+    /// from its file.
     fn open(&self, xpub: &XPub, password: &str) -> Result<Arc<XPrv>, KeystoreError> {
         let file = find(&self.list()?, xpub)?;
         let (key, bytes) = directory::read_key(&file)?;
@@ -254,15 +256,16 @@ impl KeyStore {
         if let Some(key) = known() {
             return Ok(key);
         }
-        let _deriving = lock(&self.deriving);
-        // Another may have opened it while this one waited.
-        if let Some(key) = known() {
-            return Ok(key);
-        }
-        self.derivations.fetch_add(1, Ordering::Relaxed);
-        let key = Arc::new(key.open(&file, password)?);
-        lock(&self.open).keep(Instant::now(), &bytes, password, key.clone());
-        Ok(key)
+        self.deriver.in_turn(|turn| {
+            // Another may have opened it while this one waited.
+            if let Some(key) = known() {
+                return Ok(key);
+            }
+            turn.count();
+            let key = Arc::new(key.open(&file, password)?);
+            lock(&self.open).keep(Instant::now(), &bytes, password, key.clone());
+            Ok(key)
+        })
     }
 
     fn seal(
@@ -272,9 +275,10 @@ impl KeyStore {
         alias: String,
         password: &str,
     ) -> Result<KeyFile, KeystoreError> {
-        let _deriving = lock(&self.deriving);
-        self.derivations.fetch_add(1, Ordering::Relaxed);
-        KeyFile::seal(key, id, alias, password, self.settings.strength)
+        self.deriver.in_turn(|turn| {
+            turn.count();
+            KeyFile::seal(key, id, alias, password, self.settings.strength)
+        })
     }
 
     /// `UTC--2026-11-21T02-05-12.471533407Z--<uuid>`, bytomd's name for a key file of this moment.
@@ -350,7 +354,8 @@ fn json(key: &KeyFile) -> Vec<u8> {
     serde_json::to_vec(key).expect("a key file has only text and numbers")
 }
 
-/// What a mutex guards here stays whole when a holder panics: memory of files, open keys, or nothing.
+/// What a mutex guards here stays whole when a holder panics: memory of files, open keys, or
+/// nothing.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

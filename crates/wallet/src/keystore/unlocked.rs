@@ -1,9 +1,11 @@
 //! Keys that a password has opened: for one operation, and for a while after.
 //!
-//! Opening a key file is slow on purpose, and a transaction with a hundred inputs must not open it a hundred times.
-//! [`Unlocked`] is one operation under one password: each key is opened once, and each refusal is remembered too. Below it the store
-//! keeps opened keys for a fixed time, so that the next operation under the same password costs nothing; the clock starts
-//! when the file was opened and is not wound up again. A wrong password never meets that memory: it pays for a derivation each time.
+//! Opening a key file is slow on purpose, and a transaction with a hundred inputs must not open it
+//! a hundred times. [`Unlocked`] is one operation under one password: each key is opened once, and
+//! each refusal is remembered too. Below it the store keeps opened keys for a fixed time, so that
+//! the next operation under the same password costs nothing; the clock starts when the file was
+//! opened and is not wound up again. A wrong password never meets that memory: it pays for a
+//! derivation each time.
 
 use std::{
     collections::HashMap,
@@ -20,7 +22,7 @@ use zeroize::Zeroizing;
 use super::{KeyStore, KeystoreError};
 use crate::{
     chainkd::{XPrv, XPub},
-    path::Path,
+    path::KeyPath,
 };
 
 /// Most keys kept open; the oldest goes first.
@@ -30,7 +32,7 @@ pub(super) const MAX_OPEN: usize = 64;
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use baton_wallet::{keystore::{KeyStore, Settings}, mnemonic::Language, path::Path};
+/// use baton_wallet::{keystore::{KeyStore, Settings}, mnemonic::Language, path::KeyPath};
 ///
 /// let dir = tempfile::tempdir()?;
 /// let store = KeyStore::new(dir.path(), Settings::default())?;
@@ -38,8 +40,8 @@ pub(super) const MAX_OPEN: usize = 64;
 ///
 /// let mut unlocked = store.unlocked("a good password");
 /// for digest in [[1; 32], [2; 32]] {
-///     let signature = unlocked.sign(&key.xpub, &Path::of_asset(1), &digest)?;
-///     assert!(key.xpub.derive(Path::of_asset(1).selectors()).verify(&digest, &signature));
+///     let signature = unlocked.sign(&key.xpub, &KeyPath::of_asset(1), &digest)?;
+///     assert!(key.xpub.derive(KeyPath::of_asset(1).selectors()).verify(&digest, &signature));
 /// }
 /// # Ok(()) }
 /// ```
@@ -71,7 +73,7 @@ impl<'store> Unlocked<'store> {
     pub fn sign(
         &mut self,
         xpub: &XPub,
-        path: &Path,
+        path: &KeyPath,
         message: &[u8],
     ) -> Result<[u8; 64], KeystoreError> {
         Ok(self.key(xpub)?.derive(path.selectors()).sign(message))
@@ -114,7 +116,8 @@ impl Open {
         })
     }
 
-    /// The key in a file with these bytes, if this password opened it less than the time to live ago.
+    /// The key in a file with these bytes, if this password opened it less than the time to live
+    /// ago.
     pub(super) fn get(&mut self, now: Instant, file: &[u8], password: &str) -> Option<Arc<XPrv>> {
         self.expire(now);
         let (file, password) = self.tags(file, password);

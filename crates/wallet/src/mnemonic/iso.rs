@@ -1,6 +1,8 @@
-//! Which codes name a language at all, so that an unknown code and a language without word list are told apart.
+//! Which codes name a language at all, so that an unknown code and a language without word list are
+//! told apart.
 
-/// Whether `code` is a language of ISO 639-1 (`fr`), alone or with a country of ISO 3166-1 (`fr_FR`).
+/// Whether `code` is a language of ISO 639-1 (`fr`), alone or with a country of ISO 3166-1
+/// (`fr_FR`).
 pub(super) fn is_language(code: &str) -> bool {
     let (language, country) = match code.split_once('_') {
         Some((language, country)) => (language, Some(country)),

@@ -1,10 +1,12 @@
 //! Twelve words that are a key: BIP 39 in the seven languages that Bytom offers.
 //!
-//! A phrase stands for 128 random bits and four bits of checksum. The seed is PBKDF2 over the phrase in its decomposed form (NFKD),
-//! single-spaced, with an empty passphrase, so the same words give the same key however they were typed.
+//! A phrase stands for 128 random bits and four bits of checksum. The seed is PBKDF2 over the
+//! phrase in its decomposed form (NFKD), single-spaced, with an empty passphrase, so the same words
+//! give the same key however they were typed.
 //!
-//! Bytom never looked at the checksum, so phrases with a wrong one have opened real keys. They still do; [`Mnemonic::has_valid_checksum`]
-//! tells, so that whoever imports one can be warned of a likely slip.
+//! Bytom never looked at the checksum, so phrases with a wrong one have opened real keys. They
+//! still do; [`Mnemonic::has_valid_checksum`] tells, so that whoever imports one can be warned of a
+//! likely slip.
 
 mod iso;
 
@@ -145,7 +147,8 @@ impl Mnemonic {
         Zeroizing::new(self.0.to_seed_normalized(""))
     }
 
-    /// Whether the last word fits the others. When it does not, a word is likely mistyped and the key another one.
+    /// Whether the last word fits the others. When it does not, a word is likely mistyped and the
+    /// key another one.
     pub fn has_valid_checksum(&self) -> bool {
         let entropy = Zeroizing::new(self.0.to_entropy());
         bip39::Mnemonic::from_entropy_in(self.0.language(), &entropy)
