@@ -6,6 +6,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use uuid::Uuid;
@@ -19,14 +20,14 @@ type Stamp = (u64, u64, i64, i64, i64, i64);
 /// dropped in, edited or removed are seen at the next look.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
-    seen: HashMap<PathBuf, (Stamp, KeyFile)>,
+    seen: HashMap<PathBuf, (Stamp, Arc<KeyFile>)>,
 }
 
 /// What a look at a directory found.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     /// Sorted by path.
-    pub(super) keys: Vec<(PathBuf, KeyFile)>,
+    pub(super) keys: Vec<(PathBuf, Arc<KeyFile>)>,
     /// One for each file that is no key, sorted by path.
     pub(super) unreadable: Vec<KeystoreError>,
 }
@@ -64,7 +65,7 @@ impl Directory {
                 .seen
                 .remove(&path)
                 .and_then(|(then, key)| (then == stamp).then_some(key));
-            match known.map_or_else(|| read_key(&path).map(|(key, _)| key), Ok) {
+            match known.map_or_else(|| read_key(&path).map(|(key, _)| Arc::new(key)), Ok) {
                 Ok(key) => {
                     look.keys.push((path.clone(), key.clone()));
                     seen.insert(path, (stamp, key));

@@ -52,7 +52,7 @@ pub enum KeystoreError {
     #[error("could not decrypt key with given passphrase: wrong password for {}, or its content is damaged", .0.display())]
     WrongPassword(PathBuf),
     /// The key cannot be used to sign.
-    #[error("key not found or wrong password: {source}")]
+    #[error("key not found or wrong password")]
     Locked {
         /// What stood in the way; shared, since it is remembered for the rest of the operation.
         source: Arc<KeystoreError>,

@@ -39,7 +39,11 @@ impl KeyStore {
             return Err(look.unreadable.swap_remove(0));
         }
         Ok(KeyImage {
-            xkeys: look.keys.into_iter().map(|(_, key)| key).collect(),
+            xkeys: look
+                .keys
+                .iter()
+                .map(|(_, key)| KeyFile::clone(key))
+                .collect(),
         })
     }
 

@@ -28,7 +28,7 @@ use std::{
 };
 
 use jiff::{Timestamp, tz::TimeZone};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -80,6 +80,7 @@ pub struct KeyInfo {
     /// The public key.
     pub xpub: XPub,
     /// Where it is kept.
+    #[serde(serialize_with = "as_text")]
     pub file: PathBuf,
 }
 
@@ -348,6 +349,11 @@ fn info(file: PathBuf, key: &KeyFile) -> KeyInfo {
         xpub: key.xpub,
         file,
     }
+}
+
+/// JSON is text, a path need not be.
+fn as_text<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.to_string_lossy())
 }
 
 fn json(key: &KeyFile) -> Vec<u8> {

@@ -60,13 +60,21 @@ impl<'store> Unlocked<'store> {
         }
     }
 
-    /// The secret key of `xpub`. Every refusal has the code `BTM801`.
+    /// The secret key of `xpub`.
+    ///
+    /// A refusal has the code `BTM801` whatever its cause, which is its source. Only a full queue
+    /// says so itself and is not remembered: trying again may help.
     pub fn key(&mut self, xpub: &XPub) -> Result<Arc<XPrv>, KeystoreError> {
-        self.keys
-            .entry(*xpub)
-            .or_insert_with(|| self.store.open(xpub, &self.password).map_err(Arc::new))
-            .clone()
-            .map_err(|source| KeystoreError::Locked { source })
+        let opened = match self.keys.get(xpub) {
+            Some(opened) => opened.clone(),
+            None => match self.store.open(xpub, &self.password).map_err(Arc::new) {
+                Err(busy) if matches!(*busy, KeystoreError::Busy) => {
+                    return Err(KeystoreError::Busy);
+                }
+                opened => self.keys.entry(*xpub).or_insert(opened).clone(),
+            },
+        };
+        opened.map_err(|source| KeystoreError::Locked { source })
     }
 
     /// Signs `message` with the key at `path` under `xpub`.
