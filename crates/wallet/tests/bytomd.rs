@@ -42,6 +42,24 @@ fn the_phrases_it_made_give_the_keys_it_listed() {
 }
 
 #[test]
+fn its_phrases_give_its_keys_and_signatures_in_every_language() {
+    let keys = json(include_str!("data/bytomd-v2/languages.json"));
+    let keys = keys.as_array().unwrap();
+    assert_eq!(keys.len(), Language::ALL.len());
+    let path = KeyPath::from_selectors(vec![vec![1, 2], vec![3]]).unwrap();
+    for (key, language) in keys.iter().zip(Language::ALL) {
+        assert_eq!(key["language"], language.code());
+        let phrase = Mnemonic::parse(key["mnemonic"].as_str().unwrap(), language).unwrap();
+        assert!(phrase.has_valid_checksum());
+        assert_eq!(*phrase.phrase(), key["mnemonic"].as_str().unwrap());
+        let root = XPrv::root(&*phrase.seed());
+        assert_eq!(root.xpub(), xpub(&key["xpub"]));
+        let signature = root.derive(path.selectors()).sign(b"message");
+        assert_eq!(hex::encode(signature), key["signature"].as_str().unwrap());
+    }
+}
+
+#[test]
 fn the_node_key_is_an_extended_key() {
     let bytes = hex::decode(include_str!("data/bytomd-v2/v2-node_key.txt").trim()).unwrap();
     let key = XPrv::from_bytes(&bytes).unwrap();

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/bytomd-v2");
 const ALICE: &str = "UTC--2026-11-21T02-05-12.471533407Z--3efce15e-28d4-4733-9c0b-2a57e6097e25";
 const IMP: &str = "UTC--2026-11-21T02-18-22.629527231Z--f7562f3f-0208-464f-900a-d44719c141dc";
+const UNICODE: &str = "UTC--2026-11-21T06-43-06.192412169Z--829088f6-1060-4144-8788-92b4ad49c201";
 /// Of the key `alice`.
 const PASSWORD: &str = "pw123";
 /// Of the key `imp`.
@@ -86,6 +87,19 @@ fn bytomds_keys_are_listed_as_it_lists_them_and_open() {
         let opened = store.unlocked(password).key(&key.xpub).unwrap();
         assert_eq!(opened.xpub(), key.xpub);
     }
+}
+
+#[test]
+fn an_alias_that_it_escaped_and_a_password_beyond_ascii_are_read() {
+    let (_dir, store) = empty();
+    fs::create_dir(store.dir()).unwrap();
+    fs::copy(Path::new(DATA).join(UNICODE), store.dir().join(UNICODE)).unwrap();
+    let key = &store.list().unwrap().keys[0];
+    assert_eq!(key.alias, "ünï <en> &");
+    assert!(store.check_password(&key.xpub, "pässwort").unwrap());
+    assert!(!store.check_password(&key.xpub, "passwort").unwrap());
+    let taken = store.create("ÜNÏ <EN> &", "pw", Language::English);
+    assert_eq!(code(taken), "BTM800");
 }
 
 #[test]
