@@ -11,7 +11,9 @@ pub mod genesis;
 pub mod hash;
 pub mod merkle;
 pub mod params;
+pub mod program;
 pub mod transaction;
+pub mod vm;
 
 pub use address::Address;
 pub use block::{Block, Header, SupLink};
