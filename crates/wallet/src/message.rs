@@ -5,7 +5,7 @@
 //! checks the signature. Nothing sets a message apart from a transaction's digest, so a wallet must
 //! not sign 32 bytes that it did not choose.
 
-use ripemd::{Digest, Ripemd160};
+use baton_ledger::program;
 
 use crate::{
     chainkd::{XPrv, XPub},
@@ -34,16 +34,14 @@ pub fn sign(root: &XPrv, path: &KeyPath, message: &[u8]) -> SignedMessage {
 ///
 /// False for a program other than the key's own (so for every multi-signature address, as in
 /// Bytom), for a signature of another length, and for one that does not verify.
-pub fn verify(program: &[u8], derived_xpub: &XPub, message: &[u8], signature: &[u8]) -> bool {
-    program == p2wpkh_program(&derived_xpub.public_key()) && derived_xpub.verify(message, signature)
-}
-
-/// The control program of a single key's address: version 0 and the key's RIPEMD-160.
-pub fn p2wpkh_program(public_key: &[u8; 32]) -> [u8; 22] {
-    let mut program = [0; 22];
-    program[1] = 20;
-    program[2..].copy_from_slice(&Ripemd160::digest(public_key));
-    program
+pub fn verify(
+    control_program: &[u8],
+    derived_xpub: &XPub,
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    let own = program::p2wpkh(&program::key_hash(&derived_xpub.public_key()));
+    control_program == own && derived_xpub.verify(message, signature)
 }
 
 #[cfg(test)]
@@ -56,7 +54,7 @@ mod tests {
         let root = XPrv::root(b"seed");
         let path = |index| KeyPath::of_address(DeriveRule::Bip44, 1, false, index).unwrap();
         let signed = sign(&root, &path(1), b"hello");
-        let program = p2wpkh_program(&signed.derived_xpub.public_key());
+        let program = program::p2wpkh(&program::key_hash(&signed.derived_xpub.public_key()));
         let verified = |program: &[u8], xpub, message: &[u8], signature: &[u8]| {
             verify(program, xpub, message, signature)
         };

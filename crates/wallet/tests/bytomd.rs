@@ -1,5 +1,6 @@
 //! Keys, paths and messages agree with what a real bytomd v2 answered (`data/bytomd-v2/`).
 
+use baton_ledger::program;
 use baton_wallet::{
     chainkd::{XPrv, XPub},
     message,
@@ -104,7 +105,7 @@ fn the_first_address_and_its_signed_message_are_the_same() {
         hex::encode(key),
         "625ee34bd28a473c978936641eaf34ecb8400c753238544a8054890cafe519a2"
     );
-    let program = message::p2wpkh_program(&key);
+    let program = program::p2wpkh(&program::key_hash(&key));
     assert_eq!(
         hex::encode(program),
         "0014132ecd507a05834f267427d0175b5b10c8fb521f"
