@@ -316,6 +316,7 @@ mod optional_hash {
     use baton_ledger::Hash;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
     pub(super) fn serialize<S: Serializer>(hash: &Option<Hash>, to: S) -> Result<S::Ok, S::Error> {
         hash.map(|hash| hash.0).serialize(to)
     }

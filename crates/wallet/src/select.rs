@@ -272,17 +272,14 @@ fn merge<E>(
 ) -> impl Iterator<Item = Result<Unspent, E>> {
     let mut confirmed = confirmed.peekable();
     let mut pending = pending.peekable();
-    std::iter::from_fn(move || {
-        let next = match (confirmed.peek(), pending.peek()) {
-            (Some(Ok(one)), Some(other)) if one.id == other.id => {
-                pending.next();
-                confirmed.next()
-            }
-            (Some(Ok(one)), Some(other)) if rank(other) < rank(one) => pending.next().map(Ok),
-            (Some(_), _) => confirmed.next(),
-            (None, _) => pending.next().map(Ok),
-        };
-        next
+    std::iter::from_fn(move || match (confirmed.peek(), pending.peek()) {
+        (Some(Ok(one)), Some(other)) if one.id == other.id => {
+            pending.next();
+            confirmed.next()
+        }
+        (Some(Ok(one)), Some(other)) if rank(other) < rank(one) => pending.next().map(Ok),
+        (Some(_), _) => confirmed.next(),
+        (None, _) => pending.next().map(Ok),
     })
 }
 

@@ -107,7 +107,7 @@ fn the_first_address_and_its_signed_message_are_the_same() {
     );
     let program = program::p2wpkh(&program::key_hash(&key));
     assert_eq!(
-        hex::encode(program),
+        hex::encode(&program),
         "0014132ecd507a05834f267427d0175b5b10c8fb521f"
     );
     let signed = message::sign(&alice(), &address(1), b"hello");

@@ -489,7 +489,7 @@ fn mine(chain: &mut Chain, wallet: &Wallet, programs: &[Vec<u8>], events: &[Even
         let from = salt * 100 + index as u64;
         match event {
             Event::Pay { account, amount } => {
-                transactions.push(pay(from, *amount, &programs[*account]))
+                transactions.push(pay(from, *amount, &programs[*account]));
             }
             Event::Vote {
                 account,
@@ -518,7 +518,7 @@ fn mine(chain: &mut Chain, wallet: &Wallet, programs: &[Vec<u8>], events: &[Even
         }
     }
     // What the last transaction made is spent in the same block.
-    if let Some(last) = transactions.last().filter(|_| salt % 2 == 0)
+    if let Some(last) = transactions.last().filter(|_| salt.is_multiple_of(2))
         && let Some(output) = last
             .outputs
             .first()

@@ -34,12 +34,11 @@ impl<'s> Draft<'s> {
     /// The value of a key in the wallet's encoding.
     pub(crate) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, WalletError> {
         let stored;
-        let value = match self.changes.get(key) {
-            Some(change) => change.as_deref(),
-            None => {
-                stored = self.snapshot.get(key)?;
-                stored.as_deref()
-            }
+        let value = if let Some(change) = self.changes.get(key) {
+            change.as_deref()
+        } else {
+            stored = self.snapshot.get(key)?;
+            stored.as_deref()
         };
         value.map(|value| layout::decode(key, value)).transpose()
     }
