@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    account::{self, Account, AccountName, MAX_ID_LEN, MAX_NUMBER, check_keys, keys_hash},
+    account::{self, Account, MAX_ID_LEN, MAX_NUMBER, check_keys, keys_hash},
     asset::{self, Asset, Issuer},
     chainkd::XPub,
     contract::Contract,
@@ -278,10 +278,7 @@ fn refuse_rivals(draft: &Draft<'_>, account: &Account) -> Result<(), WalletError
     }
     for other in account::all(draft.snapshot())? {
         let same_keys = keys_hash(&other.xpubs) == keys_hash(&account.xpubs);
-        if same_keys
-            && other.key_index == account.key_index
-            && account::find(draft.snapshot(), AccountName::Id(&other.id)).is_ok()
-        {
+        if same_keys && other.key_index == account.key_index {
             return Err(WalletError::DuplicateAccount(other.id));
         }
     }

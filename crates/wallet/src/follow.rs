@@ -73,6 +73,15 @@ pub struct Rescan {
     pub to_height: u64,
 }
 
+/// What a block brought to the wallet.
+#[derive(Default)]
+struct Taken {
+    /// The ids of its transactions that concern the wallet.
+    transactions: Vec<Hash>,
+    /// The outputs at the wallet's addresses that it spends, those that only the pool knew too.
+    spent: Vec<Hash>,
+}
+
 pub(crate) const BEST: &str = "best";
 pub(crate) const RESCAN: &str = "rescan";
 
@@ -100,12 +109,12 @@ impl Wallet {
     ///
     /// A block at or below the best height changes nothing, so that a block may be brought twice.
     pub fn attach_block(&self, block: &Block) -> Result<Attached, WalletError> {
-        let (attached, ids) = self.change(|draft| {
+        let (attached, taken) = self.change(|draft| {
             let best = best(draft)?;
             let wanted = best.map_or(0, |best| best.height + 1);
             let height = block.header.height;
             if height < wanted {
-                return Ok((Attached::Already, Vec::new()));
+                return Ok((Attached::Already, Taken::default()));
             }
             if height > wanted {
                 return Err(WalletError::Gap {
@@ -119,16 +128,12 @@ impl Wallet {
             {
                 return Err(WalletError::Fork { height, best: hash });
             }
-            let ids = self.take_block(draft, block)?;
-            Ok((
-                Attached::New {
-                    transactions: ids.len(),
-                },
-                ids,
-            ))
+            let taken = self.take_block(draft, block)?;
+            let transactions = taken.transactions.len();
+            Ok((Attached::New { transactions }, taken))
         })?;
-        let mut pool = self.pool();
-        pool.confirm(&ids, &block.transactions);
+        // After the commit, so that whoever has the pool sees an output spent here or there.
+        self.pool().confirm(&taken.transactions, &taken.spent);
         Ok(attached)
     }
 
@@ -202,12 +207,12 @@ impl Wallet {
         rewind::to_height(self, from_height)
     }
 
-    /// The ids of the block's transactions that concern the wallet.
-    fn take_block(&self, draft: &mut Draft<'_>, block: &Block) -> Result<Vec<Hash>, WalletError> {
+    /// Moves the outputs of a block's transactions.
+    fn take_block(&self, draft: &mut Draft<'_>, block: &Block) -> Result<Taken, WalletError> {
         let height = block.header.height;
         let hash = block.hash();
         let mut recovery = recovery::Recovery::load(draft)?;
-        let mut ids = Vec::new();
+        let mut taken = Taken::default();
         for (position, transaction) in (0_u32..).zip(&block.transactions) {
             for input in &transaction.inputs {
                 if let InputKind::Issuance(issuance) = &input.kind {
@@ -217,7 +222,8 @@ impl Wallet {
             for output in &transaction.outputs {
                 recovery.look(draft, &output.control_program)?;
             }
-            let Some((id, accounts)) = self.take_transaction(draft, transaction, height)? else {
+            let concerned = self.take_transaction(draft, transaction, height, &mut taken.spent)?;
+            let Some((id, accounts)) = concerned else {
                 continue;
             };
             let kept = Kept {
@@ -229,7 +235,7 @@ impl Wallet {
                 accounts,
             };
             transactions::put(draft, (height, position), &kept);
-            ids.push(id);
+            taken.transactions.push(id);
         }
         recovery.finish(draft, height)?;
         draft.put(
@@ -250,7 +256,7 @@ impl Wallet {
         {
             draft.remove(rescan_key);
         }
-        Ok(ids)
+        Ok(taken)
     }
 
     /// Moves the outputs of one transaction; its id and accounts if it concerns the wallet.
@@ -259,6 +265,7 @@ impl Wallet {
         draft: &mut Draft<'_>,
         transaction: &Transaction,
         height: u64,
+        spent: &mut Vec<Hash>,
     ) -> Result<Option<(Hash, Vec<String>)>, WalletError> {
         let mut accounts = Vec::new();
         for input in &transaction.inputs {
@@ -270,6 +277,7 @@ impl Wallet {
                 continue;
             };
             let id = spent_output_id(input).expect("it spends an output");
+            spent.push(id);
             if holdings::spend(draft, &id, height)? {
                 accounts.push(receiver.account);
             }

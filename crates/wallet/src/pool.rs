@@ -73,19 +73,13 @@ impl Pool {
         }
     }
 
-    /// Removes what a block took: its transactions, and those it made impossible.
-    pub(crate) fn confirm(&mut self, ids: &[Hash], transactions: &[Transaction]) {
-        if self.transactions.is_empty() {
-            return;
-        }
+    /// Removes what a block took: its transactions, and those it made impossible by what it `spent`.
+    pub(crate) fn confirm(&mut self, ids: &[Hash], spent: &[Hash]) {
         for id in ids {
             self.remove(id);
         }
-        let spent = transactions
-            .iter()
-            .flat_map(|transaction| transaction.inputs.iter().filter_map(spent_output_id));
         for output in spent {
-            if let Some(rival) = self.spent.get(&output).copied() {
+            if let Some(rival) = self.spent.get(output).copied() {
                 self.remove(&rival);
             }
         }
@@ -112,9 +106,10 @@ impl Wallet {
         transaction: &Transaction,
         now: Timestamp,
     ) -> Result<bool, WalletError> {
+        // The pool first: a block that is attached meanwhile waits for it, or is in the snapshot.
+        let mut pool = self.pool();
         let snapshot = self.read()?;
         let draft = Draft::new(&*snapshot);
-        let mut pool = self.pool();
         let (mut accounts, mut spends) = (Vec::new(), Vec::new());
         for input in &transaction.inputs {
             let Some(id) = spent_output_id(input) else {

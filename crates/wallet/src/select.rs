@@ -140,8 +140,9 @@ impl Wallet {
         if reservations.is_full() {
             return Err(SelectError::Full);
         }
-        let snapshot = self.read()?;
+        // The pool first: what it spends is marked there until a block's spending is in the snapshot.
         let pool = self.pool();
+        let snapshot = self.read()?;
         let height = follow::best(&Draft::new(&*snapshot))?.map_or(0, |best| best.height);
 
         let mut pending: Vec<Unspent> = pool
@@ -226,9 +227,9 @@ impl Wallet {
         if reservations.is_full() {
             return Err(SelectError::Full);
         }
+        let pool = self.pool();
         let snapshot = self.read()?;
         let draft = Draft::new(&*snapshot);
-        let pool = self.pool();
         if reservations.holds(id) || pool.spends(id) {
             return Err(SelectError::OutputReserved(*id));
         }

@@ -6,7 +6,7 @@ use baton_ledger::{AssetId, Params};
 use baton_wallet::{
     Page, Wallet, WalletError,
     account::AccountName,
-    asset::{AssetRequest, BTM_ALIAS},
+    asset::{Asset, AssetRequest, BTM_ALIAS},
     store::{MemoryStore, RedbStore},
 };
 use common::{golden, on_each_store, wallet, xpub};
@@ -107,7 +107,7 @@ fn a_number_of_an_address_is_given_out_once() {
         assert_eq!(keys.pubkey_infos.len(), 4);
         let third = &keys.pubkey_infos[3];
         let only = wallet.public_keys(ALICE, Some(&third.pubkey)).unwrap();
-        assert_eq!(only.pubkey_infos, [third.clone()]);
+        assert_eq!(only.pubkey_infos, std::slice::from_ref(third));
         assert!(wallet.public_keys(ALICE, Some(&[0; 32])).is_err());
         let (root, path) = wallet.signer(&given[3].address).unwrap();
         assert_eq!((root, path), (xpub(1), third.derivation_path.clone()));
@@ -194,12 +194,7 @@ fn assets_are_those_that_bytomd_makes() {
             "definition": {"symbol": "GOLD", "name": "GOLD", "decimals": 8, "description": {}},
         })))
         .unwrap();
-    let infos: Vec<_> = wallet
-        .assets()
-        .unwrap()
-        .iter()
-        .map(|asset| asset.info())
-        .collect();
+    let infos: Vec<_> = wallet.assets().unwrap().iter().map(Asset::info).collect();
     assert_eq!(
         serde_json::to_string(&infos).unwrap(),
         serde_json::to_string(&listed).unwrap()

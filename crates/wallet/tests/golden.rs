@@ -7,7 +7,8 @@ use baton_wallet::{
     Page, Wallet,
     account::AccountName,
     answer::{DecodedTransaction, UnspentFilter},
-    backup::Backup,
+    asset::Asset,
+    backup::{Backup, Restored},
     build::BuildRequest,
     estimate::estimate,
     keystore::{KeyImage, KeyStore, Settings, Strength},
@@ -206,12 +207,7 @@ fn a_backup_of_bytomd_is_restored_and_found_again_in_the_chain() {
         &wallet.accounts().unwrap(),
         &golden("v2-list-accounts")["data"],
     );
-    let infos: Vec<_> = wallet
-        .assets()
-        .unwrap()
-        .iter()
-        .map(|asset| asset.info())
-        .collect();
+    let infos: Vec<_> = wallet.assets().unwrap().iter().map(Asset::info).collect();
     same(&infos, &golden("v2-list-assets")["data"]);
     // The backup does not say how many addresses there were; the chain does.
     let alice2 = AccountName::Alias("alice2");
@@ -302,7 +298,7 @@ fn unspent_outputs_have_bytomds_fields() {
 fn an_empty_backup_restores_nothing() {
     let wallet = wallet(MemoryStore::default());
     let empty: Backup = serde_json::from_str("{}").unwrap();
-    assert_eq!(wallet.restore(&empty, 0).unwrap(), Default::default());
+    assert_eq!(wallet.restore(&empty, 0).unwrap(), Restored::default());
     assert_eq!(
         wallet
             .backup(KeyImage::default())
