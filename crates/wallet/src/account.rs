@@ -14,6 +14,7 @@ use crate::{
     error::WalletError,
     holdings, layout,
     path::DeriveRule,
+    recovery,
     store::{Draft, Order, Snapshot, pages},
     transactions,
     wallet::Wallet,
@@ -139,7 +140,7 @@ impl Wallet {
             let account = find(draft.snapshot(), name)?;
             holdings::forget(draft, &account.id)?;
             transactions::forget(draft, &account.id)?;
-            crate::recovery::forget(draft, &account.id)?;
+            recovery::forget(draft, &account)?;
             for record in pages(
                 draft.snapshot(),
                 &layout::receivers_of(&account.id),

@@ -27,6 +27,8 @@
 //! | `i` transaction | its height and position |
 //! | `r` account | what is being recovered of it |
 //! | `w` program | a program that is looked out for in a recovery |
+//! | `R` account | an account that may be recovered |
+//! | `y` hash of root keys | keys whose accounts are being recovered |
 
 use baton_ledger::{AssetId, Hash};
 use serde::{Serialize, de::DeserializeOwned};
@@ -237,7 +239,15 @@ pub(crate) fn lookout(program: &[u8]) -> Vec<u8> {
     key(b'w', &[program])
 }
 
-pub(crate) const LOOKOUTS: &[u8] = b"w";
+pub(crate) fn hidden_account(id: &str) -> Vec<u8> {
+    key(b'R', &[id.as_bytes()])
+}
+
+pub(crate) fn recovered_keys(keys: &Hash) -> Vec<u8> {
+    key(b'y', &[keys.as_bytes()])
+}
+
+pub(crate) const RECOVERED_KEYS: &[u8] = b"y";
 
 #[cfg(test)]
 mod tests {

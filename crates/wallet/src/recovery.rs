@@ -1,21 +1,29 @@
-//! Finding the addresses that an account used before it was restored.
+//! Finding again what was used before: addresses of accounts, and accounts of keys.
 //!
 //! An account knows its addresses by their numbers, but not how many were given out elsewhere. While a recovery
 //! runs, the wallet looks out for the programs of the next [`GAP`] numbers of each branch; one that is paid to
-//! makes all up to it addresses of the account, and the look-out goes on from there. It ends at the height that the
-//! chain had when it began.
+//! makes all up to it addresses of the account, and the look-out goes on from there. In the same way some keys may
+//! have had accounts: the next [`ACCOUNT_GAP`] numbers are looked out for, as accounts that nobody sees until one
+//! of their addresses is paid to. A recovery ends at the height that the chain had when it began.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
-    account::{self, Account, AccountName, MAX_NUMBER},
+    account::{self, Account, MAX_NUMBER, check_keys, keys_hash},
+    chainkd::XPub,
     error::WalletError,
-    layout, receiver,
+    layout,
+    path::DeriveRule,
+    receiver,
     store::{Draft, Order, pages},
+    wallet::Wallet,
 };
 
-/// How many numbers in a row may be unused.
+/// How many numbers of addresses in a row may be unused.
 pub const GAP: u64 = 128;
+/// How many numbers of accounts in a row may be unused.
+pub const ACCOUNT_GAP: u64 = 6;
 
 /// What is being recovered of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +42,75 @@ struct Lookout {
     change: bool,
 }
 
+/// Keys whose accounts are looked out for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Keys {
+    xpubs: Vec<XPub>,
+    /// The greatest account number looked out for.
+    horizon: u64,
+    /// The block after which the recovery is over.
+    until_height: u64,
+}
+
+impl Wallet {
+    /// Looks through the chain from its beginning up to `chain_height` for accounts that all of these keys together
+    /// had, and for the addresses of those. A found account is called by its keys and its number.
+    pub fn recover_accounts(&self, xpubs: &[XPub], chain_height: u64) -> Result<(), WalletError> {
+        check_keys(xpubs, xpubs.len())?;
+        self.change(|draft| {
+            let key = layout::recovered_keys(&keys_hash(xpubs));
+            let mut keys = draft.get(&key)?.unwrap_or(Keys {
+                xpubs: xpubs.to_vec(),
+                horizon: 0,
+                until_height: 0,
+            });
+            keys.until_height = keys.until_height.max(chain_height);
+            keys.extend(draft, 0)?;
+            draft.put(key, &keys);
+            Ok(())
+        })?;
+        self.rescan(0)
+    }
+}
+
+impl Keys {
+    /// Looks out for the [`ACCOUNT_GAP`] accounts after `used`.
+    fn extend(&mut self, draft: &mut Draft<'_>, used: u64) -> Result<(), WalletError> {
+        let known = account::all(draft.snapshot())?;
+        let end = used.saturating_add(ACCOUNT_GAP).min(MAX_NUMBER);
+        for key_index in self.horizon + 1..=end {
+            let same = known.iter().find(|known| {
+                known.key_index == key_index && keys_hash(&known.xpubs) == keys_hash(&self.xpubs)
+            });
+            if let Some(known) = same {
+                begin(draft, known, self.until_height)?;
+                continue;
+            }
+            let account = Account {
+                id: Uuid::new_v4().to_string(),
+                alias: alias(&self.xpubs, key_index),
+                xpubs: self.xpubs.clone(),
+                quorum: self.xpubs.len(),
+                key_index,
+                derive_rule: DeriveRule::Bip44,
+            };
+            draft.put(layout::hidden_account(&account.id), &account);
+            begin(draft, &account, self.until_height)?;
+        }
+        self.horizon = self.horizon.max(end);
+        Ok(())
+    }
+}
+
+/// The alias of a recovered account: the beginnings of its keys, and its number.
+fn alias(xpubs: &[XPub], key_index: u64) -> String {
+    let beginnings: String = xpubs
+        .iter()
+        .map(|xpub| hex::encode(&xpub.as_bytes()[..6]))
+        .collect();
+    format!("{beginnings}:{key_index}")
+}
+
 /// Begins to look out for the addresses of an account, up to the block at `until_height`.
 pub(crate) fn begin(
     draft: &mut Draft<'_>,
@@ -49,50 +126,61 @@ pub(crate) fn begin(
     for change in [false, true] {
         if account.branch(change) == change {
             let last = receiver::last_number(draft, account, change)?;
-            extend(draft, account, &mut state, change, last)?;
+            state.extend(draft, account, change, last)?;
         }
     }
     draft.put(key, &state);
     Ok(())
 }
 
-/// Looks out for the [`GAP`] numbers after `used`.
-fn extend(
-    draft: &mut Draft<'_>,
-    account: &Account,
-    state: &mut State,
-    change: bool,
-    used: u64,
-) -> Result<(), WalletError> {
-    let horizon = &mut state.horizon[usize::from(change)];
-    let end = used.saturating_add(GAP).min(MAX_NUMBER);
-    for number in (*horizon).max(used) + 1..=end {
-        let lookout = Lookout {
-            account: account.id.clone(),
-            number,
-            change,
-        };
-        draft.put(layout::lookout(&account.program(change, number)?), &lookout);
+impl State {
+    /// Looks out for the [`GAP`] numbers after `used`.
+    fn extend(
+        &mut self,
+        draft: &mut Draft<'_>,
+        account: &Account,
+        change: bool,
+        used: u64,
+    ) -> Result<(), WalletError> {
+        let horizon = &mut self.horizon[usize::from(change)];
+        let end = used.saturating_add(GAP).min(MAX_NUMBER);
+        let first = (*horizon).max(used) + 1;
+        for (number, program) in (first..=end).zip(account.programs(change, first)?) {
+            let lookout = Lookout {
+                account: account.id.clone(),
+                number,
+                change,
+            };
+            draft.put(layout::lookout(&program?), &lookout);
+        }
+        *horizon = end.max(*horizon);
+        Ok(())
     }
-    *horizon = end.max(*horizon);
-    Ok(())
+
+    /// Stops looking out.
+    fn end(&self, draft: &mut Draft<'_>, account: &Account) -> Result<(), WalletError> {
+        for change in [false, true] {
+            let last = self.horizon[usize::from(change)];
+            if last == 0 {
+                continue;
+            }
+            let first = receiver::last_number(draft, account, change)? + 1;
+            for (_, program) in (first..=last).zip(account.programs(change, first)?) {
+                draft.remove(layout::lookout(&program?));
+            }
+        }
+        draft.remove(layout::recovery(&account.id));
+        draft.remove(layout::hidden_account(&account.id));
+        Ok(())
+    }
 }
 
 /// Stops looking out for an account's addresses.
-pub(crate) fn forget(draft: &mut Draft<'_>, account: &str) -> Result<(), WalletError> {
-    let key = layout::recovery(account);
-    if !draft.contains(&key)? {
-        return Ok(());
+pub(crate) fn forget(draft: &mut Draft<'_>, account: &Account) -> Result<(), WalletError> {
+    match draft.get::<State>(&layout::recovery(&account.id))? {
+        Some(state) => state.end(draft, account),
+        None => Ok(()),
     }
-    draft.remove(key);
-    for record in pages(draft.snapshot(), layout::LOOKOUTS, Order::Ascending) {
-        let (key, value) = record?;
-        let lookout: Lookout = layout::decode(&key, &value)?;
-        if lookout.account == account {
-            draft.remove(key);
-        }
-    }
-    Ok(())
 }
 
 /// The recoveries under way, while a block is taken.
@@ -108,7 +196,7 @@ impl Recovery {
         })
     }
 
-    /// Makes addresses of what is paid to for the first time.
+    /// Makes addresses, and accounts, of what is paid to for the first time.
     pub(crate) fn look(
         &mut self,
         draft: &mut Draft<'_>,
@@ -120,14 +208,21 @@ impl Recovery {
         let Some(found) = draft.get::<Lookout>(&layout::lookout(program))? else {
             return Ok(());
         };
-        let account = account::find(draft.snapshot(), AccountName::Id(&found.account))?;
+        let hidden_key = layout::hidden_account(&found.account);
+        let account = match draft.get::<Account>(&hidden_key)? {
+            Some(account) => {
+                draft.remove(hidden_key);
+                show(draft, account)?
+            }
+            None => known(draft, &found.account)?,
+        };
         let key = layout::recovery(&account.id);
         let mut state: State = draft.get(&key)?.ok_or(WalletError::Missing("recovery"))?;
         while receiver::last_number(draft, &account, found.change)? < found.number {
             let receiver = receiver::next(draft, &account, found.change)?;
             draft.remove(layout::lookout(&receiver.program));
         }
-        extend(draft, &account, &mut state, found.change, found.number)?;
+        state.extend(draft, &account, found.change, found.number)?;
         draft.put(key, &state);
         Ok(())
     }
@@ -137,24 +232,47 @@ impl Recovery {
         if !self.running {
             return Ok(());
         }
-        for record in pages(draft.snapshot(), layout::RECOVERIES, Order::Ascending) {
+        let snapshot = draft.snapshot();
+        for record in pages(snapshot, layout::RECOVERIES, Order::Ascending) {
+            let (key, _) = record?;
+            // This very block may have changed it.
+            let state: State = draft.get(&key)?.ok_or(WalletError::Missing("recovery"))?;
+            if state.until_height <= height {
+                let id = String::from_utf8_lossy(&key[1..]).into_owned();
+                let account = match draft.get(&layout::hidden_account(&id))? {
+                    Some(account) => account,
+                    None => known(draft, &id)?,
+                };
+                state.end(draft, &account)?;
+            }
+        }
+        for record in pages(snapshot, layout::RECOVERED_KEYS, Order::Ascending) {
             let (key, value) = record?;
-            let state: State = layout::decode(&key, &value)?;
-            if state.until_height > height {
-                continue;
+            let keys: Keys = layout::decode(&key, &value)?;
+            if keys.until_height <= height {
+                draft.remove(key);
             }
-            let id = String::from_utf8_lossy(&key[1..]).into_owned();
-            // Look-outs of this very block are in the draft only; they are removed by their numbers.
-            let account = account::find(draft.snapshot(), AccountName::Id(&id))?;
-            let state: State = draft.get(&key)?.unwrap_or(state);
-            for change in [false, true] {
-                let from = receiver::last_number(draft, &account, change)? + 1;
-                for number in from..=state.horizon[usize::from(change)] {
-                    draft.remove(layout::lookout(&account.program(change, number)?));
-                }
-            }
-            draft.remove(key);
         }
         Ok(())
     }
+}
+
+/// Makes a found account one that everyone sees, and looks out for more of its keys.
+fn show(draft: &mut Draft<'_>, mut account: Account) -> Result<Account, WalletError> {
+    if draft.contains(&layout::account_alias(&account.alias))? {
+        // Somebody took this very alias; the id is nobody else's.
+        account.alias = account.id.clone();
+    }
+    account::put(draft, &account)?;
+    let key = layout::recovered_keys(&keys_hash(&account.xpubs));
+    if let Some(mut keys) = draft.get::<Keys>(&key)? {
+        keys.extend(draft, account.key_index)?;
+        draft.put(key, &keys);
+    }
+    Ok(account)
+}
+
+fn known(draft: &Draft<'_>, id: &str) -> Result<Account, WalletError> {
+    let account = draft.get(&layout::account(id))?;
+    account.ok_or(WalletError::Missing("account"))
 }
