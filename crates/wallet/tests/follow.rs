@@ -1,0 +1,624 @@
+//! Following the chain, going back, and what accounts hold afterwards.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use baton_ledger::{AssetId, Entries, Hash, Input, InputKind, Output, Transaction};
+use baton_wallet::{
+    Page, Wallet, WalletError,
+    account::AccountName,
+    answer::{History, HistoryFilter, UnspentFilter},
+    follow::{Attached, REMEMBERED_BLOCKS},
+    store::MemoryStore,
+};
+use common::{Chain, on_each_store, payment, wallet, xpub};
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn account(wallet: &Wallet, alias: &str, key: u8) -> (String, Vec<u8>) {
+    let id = wallet.create_account(&[xpub(key)], 1, alias).unwrap().id;
+    let receiver = wallet.create_receiver(AccountName::Id(&id), false).unwrap();
+    (id, receiver.control_program)
+}
+
+fn pay(from: u64, amount: u64, program: &[u8]) -> Transaction {
+    payment(
+        from,
+        vec![Output::original(AssetId::BTM, amount, program.to_vec())],
+    )
+}
+
+/// A transaction that spends what `wallet` has in these outputs, and pays to others.
+fn spend(wallet: &Wallet, ids: &[Hash], outputs: Vec<Output>) -> Transaction {
+    let inputs = ids
+        .iter()
+        .map(|id| wallet.unspent_output(id).unwrap().unwrap().input())
+        .collect();
+    Transaction {
+        version: 1,
+        time_range: 0,
+        inputs,
+        outputs,
+    }
+}
+
+/// Everything that can be asked about what accounts hold.
+fn state(wallet: &Wallet) -> (String, String, String, String) {
+    let json = |value: serde_json::Value| value.to_string();
+    let history = HistoryFilter {
+        detail: true,
+        ..HistoryFilter::default()
+    };
+    (
+        json(serde_json::to_value(wallet.balances(None).unwrap()).unwrap()),
+        json(serde_json::to_value(wallet.votes(None).unwrap()).unwrap()),
+        json(
+            serde_json::to_value(wallet.unspent_outputs(&UnspentFilter::default()).unwrap())
+                .unwrap(),
+        ),
+        json(serde_json::to_value(wallet.transactions(&history).unwrap()).unwrap()),
+    )
+}
+
+/// Checks that the sums are the sums of the outputs.
+fn check_sums(wallet: &Wallet) {
+    let mut balances: BTreeMap<(String, AssetId), u64> = BTreeMap::new();
+    for output in wallet.unspent_outputs(&UnspentFilter::default()).unwrap() {
+        *balances
+            .entry((output.account_id, output.asset_id))
+            .or_default() += output.amount;
+    }
+    balances.retain(|_, sum| *sum > 0);
+    let listed: BTreeMap<_, _> = wallet
+        .balances(None)
+        .unwrap()
+        .into_iter()
+        .map(|balance| ((balance.account_id, balance.asset_id), balance.amount))
+        .collect();
+    assert_eq!(listed, balances);
+}
+
+#[test]
+fn outputs_come_and_go_with_blocks() {
+    on_each_store(|open| {
+        let wallet = open();
+        let (alice, program) = account(&wallet, "alice", 1);
+        let (_, to_bob) = account(&wallet, "bob", 2);
+        let mut chain = Chain::default();
+        chain.mine_to(2);
+        chain.mine(77, &program, vec![pay(1, 100, &program)]);
+        chain.follow(&wallet);
+        let outputs = wallet.unspent_outputs(&UnspentFilter::default()).unwrap();
+        let mut seen: Vec<_> = outputs
+            .iter()
+            .map(|one| (one.amount, one.valid_height))
+            .collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [(77, 13), (100, 0)], "a reward matures");
+
+        let spent = outputs.iter().find(|one| one.amount == 100).unwrap().id;
+        let vote = Output::vote(30, program.clone(), xpub(9).as_bytes().to_vec());
+        let change = Output::original(AssetId::BTM, 20, to_bob.clone());
+        let transaction = spend(&wallet, &[spent], vec![vote, change]);
+        chain.mine(0, &[0x51], vec![transaction.clone()]);
+        chain.follow(&wallet);
+        check_sums(&wallet);
+        let balances = wallet.balances(Some(AccountName::Id(&alice))).unwrap();
+        assert_eq!(balances.len(), 1);
+        assert_eq!(balances[0].amount, 77 + 30);
+        let votes = wallet.votes(None).unwrap();
+        assert_eq!((votes.len(), votes[0].total_vote_number), (1, 30));
+
+        let info = wallet.transaction(&transaction.id()).unwrap();
+        assert_eq!((info.block_height, info.block_index), (4, 1));
+        assert_eq!(info.inputs[0].account_alias, "alice");
+        assert_eq!(info.outputs[1].account_alias, "bob");
+        assert_eq!(info.outputs[0].asset_alias, "BTM");
+        drop(wallet);
+        let wallet = open();
+        check_sums(&wallet);
+        assert_eq!(wallet.best().unwrap().unwrap().hash, chain.hash_at(4));
+    });
+}
+
+#[test]
+fn a_block_is_taken_once_and_in_its_turn() {
+    let wallet = wallet(MemoryStore::default());
+    let (_, program) = account(&wallet, "alice", 1);
+    let mut chain = Chain::default();
+    chain.mine(5, &program, Vec::new());
+    chain.mine(7, &program, Vec::new());
+    chain.mine_to(3);
+    let error = wallet.attach_block(&chain.blocks[1]).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            WalletError::Gap {
+                found: 1,
+                best: None,
+                wanted: 0
+            }
+        ),
+        "{error}"
+    );
+    let new = Attached::New { transactions: 1 };
+    assert_eq!(wallet.attach_block(&chain.blocks[0]).unwrap(), new);
+    assert_eq!(
+        wallet.attach_block(&chain.blocks[0]).unwrap(),
+        Attached::Already
+    );
+    assert_eq!(wallet.attach_block(&chain.blocks[1]).unwrap(), new);
+    assert!(matches!(
+        wallet.attach_block(&chain.blocks[3]),
+        Err(WalletError::Gap {
+            found: 3,
+            best: Some(1),
+            wanted: 2
+        })
+    ));
+    assert_eq!(wallet.balances(None).unwrap()[0].amount, 12);
+}
+
+#[test]
+fn a_wallet_heals_whatever_the_chain_lost() {
+    on_each_store(|open| {
+        let wallet = open();
+        let (_, program) = account(&wallet, "alice", 1);
+        let mut chain = Chain::default();
+        chain.mine_to(3);
+        let fork = chain.clone();
+        chain.mine(10, &program, vec![pay(1, 100, &program)]);
+        chain.mine(20, &program, Vec::new());
+        chain.follow(&wallet);
+        let before = state(&wallet);
+
+        // The chain lost its tail: the wallet goes back with it, and forward again.
+        let resume = wallet
+            .resume_point(fork.tip(), |height| fork.hash_at(height))
+            .unwrap();
+        assert_eq!((resume.next_height, resume.went_back), (4, 2));
+        assert!(wallet.balances(None).unwrap().is_empty());
+        drop(wallet);
+        let wallet = open();
+        chain.follow(&wallet);
+        assert_eq!(state(&wallet), before);
+
+        // The tail that came back is another one.
+        let mut other = fork.clone();
+        other.mine(1, &program, Vec::new());
+        let longer = {
+            other.mine_to(6);
+            other
+        };
+        let error = wallet.attach_block(&longer.blocks[6]).unwrap_err();
+        assert!(
+            matches!(error, WalletError::Fork { height: 6, .. }),
+            "{error}"
+        );
+        longer.follow(&wallet);
+        assert_eq!(wallet.balances(None).unwrap()[0].amount, 1);
+        check_sums(&wallet);
+
+        // Another chain altogether, and none.
+        let mut else_chain = Chain::default();
+        else_chain.mine(3, &program, Vec::new());
+        else_chain.follow(&wallet);
+        assert_eq!(wallet.balances(None).unwrap()[0].amount, 3);
+        Chain::default().follow(&wallet);
+        assert_eq!(wallet.best().unwrap(), None);
+        assert!(wallet.balances(None).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_chain_that_is_far_behind_means_a_new_beginning() {
+    let wallet = wallet(MemoryStore::default());
+    let (_, program) = account(&wallet, "alice", 1);
+    let mut chain = Chain::default();
+    chain.mine(5, &program, Vec::new());
+    chain.mine_to(REMEMBERED_BLOCKS + 10);
+    chain.follow(&wallet);
+    let tail = chain.blocks.split_off(5);
+    let resume = wallet
+        .resume_point(chain.tip(), |height| chain.hash_at(height))
+        .unwrap();
+    assert_eq!(resume.next_height, 0, "the hash is forgotten");
+    chain.blocks.extend(tail);
+    chain.follow(&wallet);
+    assert_eq!(wallet.balances(None).unwrap()[0].amount, 5);
+}
+
+#[test]
+fn a_rescan_finds_what_an_address_made_later_had() {
+    let wallet = wallet(MemoryStore::default());
+    let (alice, program) = account(&wallet, "alice", 1);
+    let found = wallet
+        .account(AccountName::Id(&alice))
+        .unwrap()
+        .program(false, 2)
+        .unwrap();
+    let mut chain = Chain::default();
+    chain.mine_to(2);
+    chain.mine(0, &[0x51], vec![pay(1, 10, &program), pay(2, 100, &found)]);
+    chain.mine_to(6);
+    chain.follow(&wallet);
+    wallet
+        .create_receiver(AccountName::Id(&alice), false)
+        .unwrap();
+    assert_eq!(wallet.balances(None).unwrap()[0].amount, 10);
+
+    wallet.rescan(3).unwrap();
+    let progress = wallet.progress().unwrap();
+    assert_eq!(progress.height, Some(2));
+    let rescan = progress.rescan.unwrap();
+    assert_eq!((rescan.from_height, rescan.to_height), (3, 6));
+    for block in &chain.blocks[3..6] {
+        wallet.attach_block(block).unwrap();
+    }
+    assert!(wallet.progress().unwrap().rescan.is_some());
+    chain.follow(&wallet);
+    assert_eq!(wallet.progress().unwrap().rescan, None);
+    assert_eq!(wallet.balances(None).unwrap()[0].amount, 110);
+    wallet.rescan(100).unwrap();
+    assert_eq!(wallet.progress().unwrap().height, Some(6));
+}
+
+#[test]
+fn transactions_are_paged_from_the_newest_on() {
+    let wallet = wallet(MemoryStore::default());
+    let (alice, program) = account(&wallet, "alice", 1);
+    let (bob, to_bob) = account(&wallet, "bob", 2);
+    let mut chain = Chain::default();
+    chain.mine_to(0);
+    for n in 0..300 {
+        let program = if n % 3 == 0 { &to_bob } else { &program };
+        chain.mine(0, &[0x51], vec![pay(n, n + 1, program)]);
+    }
+    chain.follow(&wallet);
+    let pending = pay(1000, 5000, &program);
+    wallet.add_unconfirmed(&pending, NOW).unwrap();
+    let amounts = |account: &str, unconfirmed, from, count| -> Vec<u64> {
+        let filter = HistoryFilter {
+            account_id: account.to_owned(),
+            unconfirmed,
+            page: Page { from, count },
+            ..HistoryFilter::default()
+        };
+        match wallet.transactions(&filter).unwrap() {
+            History::Summaries(list) => list.iter().map(|one| one.outputs[0].amount).collect(),
+            History::Details(_) => unreachable!(),
+        }
+    };
+    assert_eq!(amounts("", false, 0, 3), [300, 299, 298]);
+    assert_eq!(amounts("", true, 0, 2), [5000, 300]);
+    assert_eq!(amounts("", true, 1, 2), [300, 299]);
+    assert_eq!(amounts("", true, 3, 1), [298]);
+    assert_eq!(amounts(&bob, true, 98, 5), [4, 1]);
+    assert_eq!(amounts(&alice, true, 0, 2), [5000, 300]);
+    assert_eq!(amounts("", true, 0, 0).len(), 301);
+    assert_eq!(amounts("", true, 5, 0), [0_u64; 0]);
+    assert_eq!(amounts("", true, 301, 5), [0_u64; 0]);
+    assert_eq!(amounts("nobody", true, 0, 0), [0_u64; 0]);
+}
+
+#[test]
+fn the_pool_is_shown_until_a_block_takes_it() {
+    let wallet = wallet(MemoryStore::default());
+    let (_, program) = account(&wallet, "alice", 1);
+    let mut chain = Chain::default();
+    chain.mine(0, &[0x51], vec![pay(1, 100, &program)]);
+    chain.follow(&wallet);
+    let output = wallet.unspent_outputs(&UnspentFilter::default()).unwrap()[0].id;
+    let one = spend(
+        &wallet,
+        &[output],
+        vec![Output::original(AssetId::BTM, 60, program.clone())],
+    );
+    let rival = spend(
+        &wallet,
+        &[output],
+        vec![Output::original(AssetId::BTM, 61, program.clone())],
+    );
+    let stranger = pay(9, 1, &[0x51]);
+    assert!(wallet.add_unconfirmed(&one, NOW).unwrap());
+    assert!(wallet.add_unconfirmed(&one, NOW).unwrap());
+    assert!(!wallet.add_unconfirmed(&stranger, NOW).unwrap());
+    let with_pool = UnspentFilter {
+        unconfirmed: true,
+        ..UnspentFilter::default()
+    };
+    let amounts = || -> Vec<u64> {
+        let outputs = wallet.unspent_outputs(&with_pool).unwrap();
+        outputs.iter().map(|one| one.amount).collect()
+    };
+    assert_eq!(amounts(), [100, 60]);
+    let info = wallet.transaction(&one.id()).unwrap();
+    assert_eq!((info.block_height, info.block_hash), (0, Hash::ZERO));
+    wallet.remove_unconfirmed(&one.id());
+    assert_eq!(amounts(), [100]);
+    let missing = wallet.transaction(&one.id()).unwrap_err();
+    assert!(
+        missing.to_string().starts_with("No transaction(tx_id="),
+        "{missing}"
+    );
+
+    wallet.add_unconfirmed(&one, NOW).unwrap();
+    chain.mine(0, &[0x51], vec![rival]);
+    chain.follow(&wallet);
+    assert_eq!(amounts(), [61], "its rival made it impossible");
+    assert!(wallet.unconfirmed_transaction(&one.id()).is_err());
+}
+
+#[test]
+fn assets_of_others_are_known_by_what_they_say() {
+    let wallet = wallet(MemoryStore::default());
+    let (_, program) = account(&wallet, "alice", 1);
+    let issue = |definition: &[u8]| baton_ledger::transaction::Issuance {
+        nonce: vec![1],
+        amount: 9,
+        asset_definition: definition.to_vec(),
+        vm_version: 1,
+        issuance_program: vec![0x51],
+        arguments: Vec::new(),
+    };
+    let mut chain = Chain::default();
+    let mut transactions = Vec::new();
+    for definition in [b"{\"name\":\"x\"}".as_slice(), b"no json", b"[1]"] {
+        let issuance = issue(definition);
+        let output = Output::original(issuance.asset_id(), 9, program.clone());
+        transactions.push(Transaction {
+            version: 1,
+            time_range: 0,
+            inputs: vec![Input::from(InputKind::Issuance(issuance))],
+            outputs: vec![output],
+        });
+    }
+    chain.mine(0, &[0x51], transactions);
+    chain.follow(&wallet);
+    let known = issue(b"{\"name\":\"x\"}").asset_id();
+    let asset = wallet.asset(&known).unwrap();
+    assert_eq!(
+        (asset.alias.clone(), asset.info().r#type.as_str()),
+        (known.to_string(), "external")
+    );
+    assert_eq!(wallet.assets().unwrap().len(), 2);
+    assert_eq!(
+        wallet.balances(None).unwrap().len(),
+        3,
+        "the others are shown too"
+    );
+    wallet.rename_asset(&known, "theirs").unwrap();
+    assert_eq!(wallet.asset_by_alias("theirs").unwrap().id, known);
+}
+
+#[test]
+fn forgetting_an_account_leaves_the_others_whole() {
+    let wallet = wallet(MemoryStore::default());
+    let (_, program) = account(&wallet, "alice", 1);
+    let (bob, to_bob) = account(&wallet, "bob", 2);
+    let mut chain = Chain::default();
+    let both = payment(
+        1,
+        vec![
+            Output::original(AssetId::BTM, 5, program.clone()),
+            Output::original(AssetId::BTM, 6, to_bob.clone()),
+        ],
+    );
+    chain.mine(1, &program, vec![both.clone(), pay(2, 7, &program)]);
+    chain.follow(&wallet);
+    let first = wallet.unspent_outputs(&UnspentFilter::default()).unwrap();
+    let seven = first.iter().find(|one| one.amount == 7).unwrap().id;
+    let spending = spend(
+        &wallet,
+        &[seven],
+        vec![Output::original(AssetId::BTM, 2, program)],
+    );
+    chain.mine(0, &[0x51], vec![spending]);
+    chain.follow(&wallet);
+    wallet.delete_account(AccountName::Alias("alice")).unwrap();
+    check_sums(&wallet);
+    let balances = wallet.balances(None).unwrap();
+    assert_eq!((balances.len(), balances[0].amount), (1, 6));
+    let all = HistoryFilter {
+        detail: true,
+        ..HistoryFilter::default()
+    };
+    let History::Details(list) = wallet.transactions(&all).unwrap() else {
+        unreachable!()
+    };
+    assert_eq!(list.len(), 1);
+    assert_eq!(list[0].tx_id, both.id());
+    assert_eq!(list[0].outputs[1].account_id, bob);
+    assert_eq!(list[0].outputs[0].account_id, "");
+    chain.mine_to(3);
+    chain.follow(&wallet);
+    wallet.rescan(0).unwrap();
+    chain.follow(&wallet);
+    check_sums(&wallet);
+}
+
+/// What happens in one block of a random history.
+#[derive(Debug, Clone)]
+enum Event {
+    Pay {
+        account: usize,
+        amount: u64,
+    },
+    Vote {
+        account: usize,
+        amount: u64,
+        validator: u8,
+    },
+    /// Spends the n-th output of those there, to an account or to a stranger.
+    Spend {
+        nth: usize,
+        to: Option<usize>,
+    },
+    Reward {
+        account: usize,
+    },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (0..2_usize, 0..9_u64).prop_map(|(account, amount)| Event::Pay { account, amount }),
+        (0..2_usize, 1..9_u64, 0..2_u8).prop_map(|(account, amount, validator)| Event::Vote {
+            account,
+            amount,
+            validator
+        }),
+        (any::<usize>(), prop::option::of(0..2_usize))
+            .prop_map(|(nth, to)| Event::Spend { nth, to }),
+        (0..2_usize).prop_map(|account| Event::Reward { account }),
+    ]
+}
+
+/// Makes the block of these events; `wallet` knows what can be spent.
+fn mine(chain: &mut Chain, wallet: &Wallet, programs: &[Vec<u8>], events: &[Event], salt: u64) {
+    let mut there: Vec<Hash> = wallet
+        .unspent_outputs(&UnspentFilter::default())
+        .unwrap()
+        .iter()
+        .map(|one| one.id)
+        .collect();
+    let (mut transactions, mut reward) = (Vec::new(), (0, vec![0x51]));
+    for (index, event) in events.iter().enumerate() {
+        let from = salt * 100 + index as u64;
+        match event {
+            Event::Pay { account, amount } => {
+                transactions.push(pay(from, *amount, &programs[*account]));
+            }
+            Event::Vote {
+                account,
+                amount,
+                validator,
+            } => {
+                let vote = xpub(*validator).as_bytes().to_vec();
+                transactions.push(payment(
+                    from,
+                    vec![Output::vote(*amount, programs[*account].clone(), vote)],
+                ));
+            }
+            Event::Spend { nth, to } if !there.is_empty() => {
+                let id = there.swap_remove(nth % there.len());
+                let output = wallet.unspent_output(&id).unwrap().unwrap();
+                let program = to.map_or(vec![0x51], |to| programs[to].clone());
+                transactions.push(Transaction {
+                    version: 1,
+                    time_range: 0,
+                    inputs: vec![output.input()],
+                    outputs: vec![Output::original(output.asset_id, output.amount, program)],
+                });
+            }
+            Event::Spend { .. } => {}
+            Event::Reward { account } => reward = (from + 1, programs[*account].clone()),
+        }
+    }
+    // What the last transaction made is spent in the same block.
+    if let Some(last) = transactions.last().filter(|_| salt.is_multiple_of(2))
+        && let Some(output) = last
+            .outputs
+            .first()
+            .filter(|output| programs.contains(&output.control_program))
+        && matches!(output.kind, baton_ledger::OutputKind::Original)
+    {
+        let entries = Entries::of(last);
+        let spent = baton_ledger::transaction::SpentOutput {
+            source_id: entries.mux_id,
+            asset_id: output.asset_id,
+            amount: output.amount,
+            source_position: 0,
+            control_program: output.control_program.clone(),
+            state_data: Vec::new(),
+            suffix: Vec::new(),
+        };
+        let input = Input::from(InputKind::Spend(baton_ledger::transaction::Spend {
+            output: spent,
+            arguments: Vec::new(),
+        }));
+        let outputs = vec![Output::original(
+            AssetId::BTM,
+            output.amount,
+            programs[0].clone(),
+        )];
+        transactions.push(Transaction {
+            version: 1,
+            time_range: 0,
+            inputs: vec![input],
+            outputs,
+        });
+    }
+    chain.mine(reward.0, &reward.1, transactions);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever happens: sums are the sums of outputs; going back to any block and forward again, with the store
+    /// opened anew, ends in the same state; and so does a wallet that sees everything for the first time.
+    #[test]
+    fn sums_hold_and_every_way_leads_to_the_same_state(
+        history in prop::collection::vec(prop::collection::vec(event(), 0..4), 1..12),
+        back_to in 0..14_u64,
+        lose in 0..14_usize,
+    ) {
+        let store = MemoryStore::default();
+        let mut wallet = wallet(store.clone());
+        let programs = [account(&wallet, "alice", 1).1, account(&wallet, "bob", 2).1];
+        let fresh = MemoryStore::default();
+        fresh.commit_all_of(&store);
+
+        let mut chain = Chain::default();
+        for (salt, events) in history.iter().enumerate() {
+            mine(&mut chain, &wallet, &programs, events, salt as u64);
+            wallet = common::wallet(store.clone());
+            chain.follow(&wallet);
+            check_sums(&wallet);
+        }
+        let end = state(&wallet);
+
+        wallet.rescan(back_to).unwrap();
+        check_sums(&wallet);
+        wallet = common::wallet(store.clone());
+        chain.follow(&wallet);
+        prop_assert_eq!(&state(&wallet), &end);
+
+        let mut shorter = chain.clone();
+        shorter.blocks.truncate(lose);
+        shorter.follow(&wallet);
+        check_sums(&wallet);
+        let first_time = common::wallet(fresh);
+        shorter.follow(&first_time);
+        prop_assert_eq!(&state(&wallet), &state(&first_time));
+        chain.follow(&wallet);
+        chain.follow(&first_time);
+        prop_assert_eq!(&state(&wallet), &end);
+        prop_assert_eq!(&state(&first_time), &end);
+    }
+}
+
+/// Copies a store.
+trait CommitAll {
+    fn commit_all_of(&self, other: &MemoryStore);
+}
+
+impl CommitAll for MemoryStore {
+    fn commit_all_of(&self, other: &MemoryStore) {
+        use baton_wallet::store::{Order, Store};
+        let records = other
+            .snapshot()
+            .unwrap()
+            .scan(&[], &[0xff], Order::Ascending, usize::MAX)
+            .unwrap();
+        self.commit(
+            records
+                .into_iter()
+                .map(|(key, value)| (key, Some(value)))
+                .collect(),
+        )
+        .unwrap();
+    }
+}
