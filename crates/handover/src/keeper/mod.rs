@@ -125,6 +125,8 @@ struct Driver {
     handed_over: bool,
 
     above: Option<mpsc::Receiver<FromAbove>>,
+    /// To the predecessor, while it lives.
+    upward: Option<Arc<Channel>>,
     ancestors: Vec<Ancestor>,
     claim_until: Option<Instant>,
     stops: u32,
@@ -225,6 +227,9 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         .then(|| nginx::Machine::new(nginx::Surroundings::of_this_process(), staged_below));
 
     let mut ancestors = Vec::new();
+    let upward = predecessor
+        .as_ref()
+        .map(|predecessor| Arc::clone(&predecessor.channel));
     let above = predecessor.map(|predecessor| {
         if let Ok(life) = Life::of(predecessor.pid) {
             ancestors.push(Ancestor {
@@ -268,6 +273,7 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         telling: JoinSet::new(),
         handed_over: false,
         above,
+        upward,
         ancestors,
         claim_until: Some(Instant::now() + settings.limits.claim),
         stops: 0,
@@ -483,6 +489,9 @@ impl Driver {
     async fn on(&mut self, event: Event) {
         debug!(phase = self.machine.phase().word(), ?event, "event");
         let actions = self.machine.on(event);
+        if matches!(self.machine.phase(), Phase::Committing | Phase::Stopping) {
+            self.tell_predecessor();
+        }
         let phase = self.machine.phase().word();
         if let Some(run) = &mut self.run {
             run.enter(phase);
@@ -493,6 +502,17 @@ impl Driver {
         for action in actions {
             // An action may lead to an event of its own; the stack is as deep as the machine has such steps.
             Box::pin(self.perform(action)).await;
+        }
+    }
+
+    /// This generation is about to end by order, or to let another serve: a predecessor that still drains has nothing to take back any
+    /// more. It is told before the commit: between the commit and this word it could take this process's death for an accident, and
+    /// serve beside the next generation.
+    fn tell_predecessor(&mut self) {
+        if let Some(channel) = self.upward.take()
+            && let Err(error) = channel.send_now(&Frame::Stopping)
+        {
+            debug!(%error, "cannot tell the predecessor that this generation ends");
         }
     }
 
@@ -802,6 +822,7 @@ impl Driver {
 
     async fn predecessor_gone(&mut self) {
         self.above = None;
+        self.upward = None;
         self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
         let closed = self.shared.shareables().close_unclaimed();
         debug!(
