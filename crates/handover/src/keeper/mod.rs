@@ -128,7 +128,7 @@ struct Driver {
     /// Whether the predecessor lives.
     above_lives: watch::Sender<bool>,
     /// The channel to the predecessor, while that one lives.
-    upwards: Option<Arc<Channel>>,
+    upward: Option<Arc<Channel>>,
     ancestors: Vec<Ancestor>,
     claim_until: Option<Instant>,
     stops: u32,
@@ -228,7 +228,7 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         .then(|| nginx::Machine::new(nginx::Surroundings::of_this_process(), staged_below));
 
     let mut ancestors = Vec::new();
-    let upwards = predecessor
+    let upward = predecessor
         .as_ref()
         .map(|predecessor| Arc::clone(&predecessor.channel));
     let above = predecessor.map(|predecessor| {
@@ -274,7 +274,7 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         handed_over: false,
         above_lives: watch::Sender::new(above.is_some()),
         above,
-        upwards,
+        upward,
         ancestors,
         claim_until: Some(Instant::now() + settings.limits.claim),
         stops: 0,
@@ -493,6 +493,9 @@ impl Driver {
     async fn on(&mut self, event: Event) {
         debug!(phase = self.machine.phase().word(), ?event, "event");
         let actions = self.machine.on(event);
+        if matches!(self.machine.phase(), Phase::Committing | Phase::Stopping) {
+            self.tell_predecessor();
+        }
         let phase = self.machine.phase().word();
         if let Some(run) = &mut self.run {
             run.enter(phase);
@@ -503,6 +506,17 @@ impl Driver {
         for action in actions {
             // An action may lead to an event of its own; the stack is as deep as the machine has such steps.
             Box::pin(self.perform(action)).await;
+        }
+    }
+
+    /// This generation is about to end by order, or to let another serve: a predecessor that still drains has nothing to take back any
+    /// more. It is told before the commit: between the commit and this word it could take this process's death for an accident, and
+    /// serve beside the next generation.
+    fn tell_predecessor(&mut self) {
+        if let Some(channel) = self.upward.take()
+            && let Err(error) = channel.send_now(&Frame::Stopping)
+        {
+            debug!(%error, "cannot tell the predecessor that this generation ends");
         }
     }
 
@@ -549,10 +563,6 @@ impl Driver {
             Action::Settle => self.settle().await,
             Action::Drain => self.drain(),
             Action::Retire => {
-                // A predecessor that still drains must not take this for a crash.
-                if let Some(channel) = &self.upwards {
-                    let _ = channel.send_now(&Frame::Stopping);
-                }
                 self.shared.turn(Flow::Closed);
                 self.shared.registry.close();
             }
@@ -827,7 +837,7 @@ impl Driver {
     async fn predecessor_gone(&mut self) {
         self.above = None;
         self.above_lives.send_replace(false);
-        self.upwards = None;
+        self.upward = None;
         self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
         if let Some(metrics) = &self.shared.settings.metrics {
             metrics.set_draining(self.ancestors.len());
