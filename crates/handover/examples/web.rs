@@ -1,4 +1,5 @@
-//! An axum server whose keep-alive connections move. `GET /` names the generation; `GET /slow` takes a second.
+//! An axum server whose keep-alive connections move. `GET /` names the generation; `GET /slow` takes a second. With `--nginx PIDFILE` it
+//! takes nginx's signals.
 
 use std::error::Error;
 use std::time::Duration;
@@ -18,6 +19,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     let serving = handover.ready().await?;
     common::say("web", &serving, address);
+    let signalled = serving.clone();
+    tokio::spawn(async move {
+        while let Some(event) = signalled.event().await {
+            println!("web: {event:?}");
+        }
+    });
 
     let hello = format!(
         "generation {} pid {}\n",

@@ -23,7 +23,7 @@ impl Options {
         given.map(|(_, value)| value.as_str())
     }
 
-    /// The settings of this example, with the limits that were given: `--timeout-ms 500`, `--max-draining 1`, `--staged yes`, …
+    /// The settings of this example, with what was given: `--timeout-ms 500`, `--max-draining 1`, `--staged yes`, `--nginx PIDFILE`, …
     pub(crate) fn settings(&self, name: &str) -> Settings {
         let number = |name: &str| self.option(name).and_then(|value| value.parse().ok());
         let limit = |name: &str| number(name).map(Duration::from_millis);
@@ -45,6 +45,18 @@ impl Options {
         }
         if self.option("staged").is_some() {
             settings = settings.staged();
+        }
+        if let Some(path) = self.option("pid-file") {
+            settings = settings.pid_file(path);
+        }
+        if let Some(path) = self.option("nginx") {
+            settings = settings.nginx_signals().pid_file(path);
+        }
+        if let Some(path) = self.option("upgrade-on-file") {
+            settings = settings.upgrade_on_file(path);
+        }
+        if self.option("fd-store").is_some() {
+            settings = settings.fd_store();
         }
         settings
     }

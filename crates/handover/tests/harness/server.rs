@@ -57,6 +57,7 @@ pub struct Started {
     example: String,
     options: Vec<String>,
     variables: Vec<(String, String)>,
+    under: Vec<String>,
 }
 
 impl Started {
@@ -84,8 +85,38 @@ impl Started {
         self
     }
 
+    /// Has another program start it: the words of that one, which come before this one's.
+    pub fn under(mut self, words: &[&str]) -> Self {
+        self.under = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Starts it and waits until it serves.
     pub async fn start(self) -> Server {
+        let under = self.under.clone();
+        let variables = self.variables.clone();
+        let mut server = self.prepare();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        if let Some((first, rest)) = under.split_first() {
+            let home = server.home().display().to_string();
+            let mut command = Command::new(first);
+            command
+                .args(rest.iter().map(|word| word.replace("HOME", &home)))
+                .arg(&server.program)
+                .args(&server.arguments);
+            server.launch_command(command, &variables);
+        } else {
+            server.launch(&variables);
+        }
+        server.said(1).await;
+        server
+    }
+
+    /// Everything but the start.
+    pub fn prepare(self) -> Server {
         let home = tempfile::Builder::new()
             .prefix("handover-")
             .tempdir()
@@ -102,21 +133,14 @@ impl Started {
             // A test may put files of its own beside the control directory.
             arguments.push(option.replace("HOME", &home.path().display().to_string()));
         }
-        let mut server = Server {
+        Server {
             program,
             arguments,
             children: Vec::new(),
+            groups: Vec::new(),
             home,
             _reserved: reserved,
-        };
-        let variables: Vec<_> = self
-            .variables
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        server.launch(&variables);
-        server.said(1).await;
-        server
+        }
     }
 }
 
@@ -140,6 +164,7 @@ impl Server {
             example: name.to_owned(),
             options: Vec::new(),
             variables: Vec::new(),
+            under: Vec::new(),
         }
     }
 
@@ -151,14 +176,26 @@ impl Server {
     }
 
     /// Starts any process as a member of this server's group, its output in this server's files.
-    pub fn launch_command(&mut self, mut command: Command, variables: &[(&str, &str)]) -> u32 {
+    pub fn launch_command(&mut self, command: Command, variables: &[(&str, &str)]) -> u32 {
+        let output = self.append("said").into();
+        self.launch_with(command, variables, Stdio::null(), output)
+    }
+
+    /// As [`launch_command`](Self::launch_command), with streams of the test's own.
+    pub fn launch_with(
+        &mut self,
+        mut command: Command,
+        variables: &[(&str, &str)],
+        input: Stdio,
+        output: Stdio,
+    ) -> u32 {
         let group = self.children.first().map_or(0, Child::id);
         let child = command
             .env_remove(FAULTS)
             .env_remove("NOTIFY_SOCKET")
             .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(self.append("said"))
+            .stdin(input)
+            .stdout(output)
             .stderr(self.append("log"))
             .process_group(i32::try_from(group).expect("a process number"))
             .spawn()
