@@ -68,29 +68,39 @@ async fn await_answer(
             }
         };
         let came = &buffer[..count];
-        if came.windows(sent.len()).any(|part| part == sent) {
+        if let Some(at) = came.windows(sent.len()).position(|part| part == sent) {
             client.answered(Some(began), sent.len() as u64);
-            if let Some(generation) = generation(came) {
+            // Some say it in words, some with a number in front.
+            let front = &came[..at];
+            let bare = std::str::from_utf8(front)
+                .ok()
+                .and_then(|front| front.trim().parse().ok());
+            if let Some(generation) = generation(front).or(bare) {
                 client.tally().saw(generation);
             }
             return;
         }
         // Another number: an answer that came after the client had given it up, or came twice.
-        let number = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .position(|b| *b == b'>')
-                .map(|end| bytes[..=end].to_vec())
-        };
-        if number(came) == number(sent) {
-            client.tally().wrong_bytes += (0..sent.len().max(count))
-                .filter(|i| sent.get(*i) != came.get(*i))
-                .count() as u64;
+        if mark(came) == mark(sent) {
+            let wrong = differing(sent, &came[came.len().saturating_sub(sent.len())..]);
+            client.tally().wrong_bytes += wrong;
             client.fault(Fault::Wrong, 1, "a datagram came back changed");
             return;
         }
         client.tally().repeated += 1;
     }
+}
+
+/// What stands between the first `<` and the next `>`: who sent a datagram, and its number.
+fn mark(bytes: &[u8]) -> Option<&[u8]> {
+    let inner = &bytes[bytes.iter().position(|byte| *byte == b'<')? + 1..];
+    Some(&inner[..inner.iter().position(|byte| *byte == b'>')?])
+}
+
+/// How many bytes differ.
+fn differing(sent: &[u8], came: &[u8]) -> u64 {
+    let pairs = (0..sent.len().max(came.len())).map(|i| (sent.get(i), came.get(i)));
+    pairs.filter(|(sent, came)| sent != came).count() as u64
 }
 
 fn datagram(client: &mut Client, number: u64) -> Vec<u8> {
