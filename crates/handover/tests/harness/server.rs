@@ -137,7 +137,6 @@ impl Started {
             program,
             arguments,
             children: Vec::new(),
-            groups: Vec::new(),
             home,
             _reserved: reserved,
         }
