@@ -60,6 +60,9 @@ const KILLED: Duration = Duration::from_secs(5);
 /// How long a successor may take to say that it serves.
 const SERVING: Duration = Duration::from_secs(10);
 
+/// How many of the shareables that nobody claims are named in a report.
+const UNCLAIMED: usize = 100;
+
 /// Requests of the program that may wait.
 const COMMANDS: usize = 8;
 
@@ -205,6 +208,7 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         let serving = Frame::Serving {
             accepting_since,
             longest_freeze_us: u64::try_from(longest.as_micros()).unwrap_or(u64::MAX),
+            unclaimed: unclaimed(&shared),
         };
         if let Err(error) = predecessor.channel.send_now(&serving) {
             warn!(%error, "cannot tell the predecessor that this generation serves");
@@ -437,9 +441,11 @@ impl Driver {
             Frame::Serving {
                 accepting_since,
                 longest_freeze_us,
+                unclaimed,
             } => {
                 run.accepting_since = Some(*accepting_since);
                 run.longest_freeze_us = Some(*longest_freeze_us);
+                run.unclaimed.clone_from(unclaimed);
             }
             _ => {}
         }
@@ -659,16 +665,7 @@ impl Driver {
         };
         let left = self.shared.registry.counts();
         let left = left.values().map(|counts| counts.live as u64).sum();
-        let report = run.report(
-            &name,
-            from,
-            to,
-            began,
-            outcome,
-            &self.cargo,
-            left,
-            Vec::new(),
-        );
+        let report = run.report(&name, from, to, began, outcome, &self.cargo, left);
         let staged = run.staged;
         match outcome {
             Outcome::HandedOver | Outcome::Rehearsed => info!(%report, "handover"),
@@ -1191,6 +1188,13 @@ impl Driver {
             warn!(?event, "the program does not take this event");
         }
     }
+}
+
+/// What the program left behind of what it was given; the first ones, since they have to fit into a packet.
+fn unclaimed(shared: &Shared) -> Vec<String> {
+    let unclaimed = shared.shareables().unclaimed();
+    let names = unclaimed.into_iter().map(|unclaimed| unclaimed.name);
+    names.take(UNCLAIMED).collect()
 }
 
 fn pass_on(pid: u32, signal: i32) {

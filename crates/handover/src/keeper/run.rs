@@ -78,6 +78,7 @@ pub(super) struct Run {
     pub(super) ready: Option<Monotonic>,
     pub(super) accepting_since: Option<Monotonic>,
     pub(super) longest_freeze_us: Option<u64>,
+    pub(super) unclaimed: Vec<String>,
 }
 
 impl Run {
@@ -95,6 +96,7 @@ impl Run {
             ready: None,
             accepting_since: None,
             longest_freeze_us: None,
+            unclaimed: Vec::new(),
         }
     }
 
@@ -127,7 +129,6 @@ impl Run {
         outcome: &predecessor::Outcome,
         cargo: &SharedCargo,
         left_to_drain: u64,
-        unclaimed: Vec<String>,
     ) -> Report {
         let handed_over = *outcome == predecessor::Outcome::HandedOver;
         with(cargo, |cargo| {
@@ -152,7 +153,7 @@ impl Run {
                 moved: if handed_over { moved } else { BTreeMap::new() },
                 moved_late: 0,
                 left_to_drain,
-                unclaimed,
+                unclaimed: self.unclaimed.clone(),
                 states: cargo
                     .states
                     .iter()
