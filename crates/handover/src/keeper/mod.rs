@@ -8,7 +8,7 @@ mod run;
 mod signals;
 mod standing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command as Program;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,6 +128,8 @@ struct Driver {
     /// To the predecessor, while it lives.
     upward: Option<Arc<Channel>>,
     ancestors: Vec<Ancestor>,
+    /// The predecessor, if it sleeps so that it can be woken in place of this one.
+    sleeper: Option<u64>,
     claim_until: Option<Instant>,
     stops: u32,
     /// As process 1 it stays for its successor.
@@ -219,12 +221,13 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         warn!(%error, "the service manager cannot be told anything");
         Notifier::nobody()
     });
-    let staged_below = predecessor
+    let sleeper = predecessor
         .as_ref()
-        .is_some_and(|predecessor| predecessor.staged && predecessor.owned);
+        .filter(|predecessor| predecessor.staged && predecessor.owned)
+        .map(|predecessor| predecessor.generation);
     let nginx = settings
         .nginx_signals
-        .then(|| nginx::Machine::new(nginx::Surroundings::of_this_process(), staged_below));
+        .then(|| nginx::Machine::new(nginx::Surroundings::of_this_process(), sleeper.is_some()));
 
     let mut ancestors = Vec::new();
     let upward = predecessor
@@ -275,6 +278,7 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         above,
         upward,
         ancestors,
+        sleeper,
         claim_until: Some(Instant::now() + settings.limits.claim),
         stops: 0,
         hold: false,
@@ -823,6 +827,7 @@ impl Driver {
     async fn predecessor_gone(&mut self) {
         self.above = None;
         self.upward = None;
+        self.sleeper = None;
         self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
         let closed = self.shared.shareables().close_unclaimed();
         debug!(
@@ -899,19 +904,41 @@ impl Driver {
         }
     }
 
+    /// The older generations that still live: all that are in the control directory, or, without one, the direct predecessor.
+    fn older(&mut self) -> Vec<u64> {
+        self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
+        let mut older: BTreeSet<u64> = self
+            .ancestors
+            .iter()
+            .map(|ancestor| ancestor.generation)
+            .collect();
+        match self.directory.as_ref().map(|directory| directory.list()) {
+            Some(Ok(listed)) => older.extend(
+                listed
+                    .iter()
+                    .filter(|listed| listed.alive && listed.generation < self.generation)
+                    .map(|listed| listed.generation),
+            ),
+            Some(Err(error)) => warn!(%error, "cannot look for older generations"),
+            None => {}
+        }
+        older.into_iter().collect()
+    }
+
     /// Why no handover can begin now.
     fn hindrance(&mut self) -> Option<String> {
-        self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
+        if let Some(sleeper) = self.sleeper {
+            return Some(format!(
+                "generation {sleeper} sleeps, to be woken in place of this one: end it first"
+            ));
+        }
+        let older = self.older();
         let limit = self.shared.settings.max_draining;
-        if self.ancestors.len() >= limit.max(1) && limit > 0 {
-            let who: Vec<_> = self
-                .ancestors
-                .iter()
-                .map(|ancestor| ancestor.generation.to_string())
-                .collect();
+        if older.len() >= limit.max(1) && limit > 0 {
+            let who: Vec<_> = older.iter().map(u64::to_string).collect();
             return Some(format!(
                 "{} older generations still drain ({}), the limit is {limit}: wait for them or end them",
-                self.ancestors.len(),
+                older.len(),
                 who.join(", ")
             ));
         }
