@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use baton_handover::{BoxError, Exclusive, Handover};
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{Database, ReadableTable, TableDefinition};
 
 mod common;
 
@@ -56,14 +56,11 @@ fn open(path: &Path, poison: Option<&Path>) -> Result<Database, BoxError> {
 async fn count(database: &Exclusive<Database>) -> Result<String, BoxError> {
     let database = database.get().await?;
     let transaction = database.begin_write()?;
-    transaction.open_table(COUNTS)?.insert("requests", {
-        let table = transaction.open_table(COUNTS)?;
-        let last = redb::ReadableTable::get(&table, "requests")?;
-        last.map_or(0, |value| value.value()) + 1
-    })?;
+    let mut table = transaction.open_table(COUNTS)?;
+    let last = table.get("requests")?.map_or(0, |value| value.value());
+    let count = last + 1;
+    table.insert("requests", count)?;
+    drop(table);
     transaction.commit()?;
-    let read = database.begin_read()?;
-    let table = read.open_table(COUNTS)?;
-    let count = redb::ReadableTable::get(&table, "requests")?.map_or(0, |value| value.value());
     Ok(format!("{count} pid {}\n", std::process::id()))
 }

@@ -330,15 +330,13 @@ impl Holder {
         tokio::select! {
             biased;
             status = self.family.ended(pid) => Err(HolderError::Ended { program, pid, status }),
-            served = timeout_at(late, begins) => match served {
-                Ok(()) => {
+            served = timeout_at(late, begins) => {
+                if served.is_ok() {
                     self.family.serves(pid);
-                    Ok(())
+                    return Ok(());
                 }
-                Err(_) => {
-                    self.dismiss(pid).await;
-                    Err(HolderError::Late { program, pid, limit: self.timeout })
-                }
+                self.dismiss(pid).await;
+                Err(HolderError::Late { program, pid, limit: self.timeout })
             }
         }
     }

@@ -165,8 +165,11 @@ impl Family {
     /// Signals everybody; an error is the last one's.
     pub(super) fn signal_all(&self, number: i32) -> io::Result<()> {
         let living = self.members.borrow().living.clone();
-        let sent = living.into_iter().map(|pid| life::signal(pid, number));
-        sent.fold(Ok(()), |before, now| now.and(before))
+        let mut sent = Ok(());
+        for pid in living {
+            sent = life::signal(pid, number).and(sent);
+        }
+        sent
     }
 }
 

@@ -11,20 +11,25 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, ChannelError};
 use crate::gate::Flow;
 use crate::listen::Listing;
 use crate::protocol::frame::{DESCRIPTOR_LIMIT, Frame, PACKET_LIMIT, SentState};
 use crate::protocol::predecessor::Event;
 use crate::sealed::Sealed;
 use crate::shared::Shared;
-use crate::transfer;
+use crate::transfer::{self, TransferError};
 use crate::{Monotonic, Parcel};
 
 /// What is done when an effect ends.
 pub(super) enum Done {
     Event(Event),
-    Drained { moved_late: u64, closed: u64 },
+    /// The successor closed the channel meanwhile.
+    Closed,
+    Drained {
+        moved_late: u64,
+        closed: u64,
+    },
 }
 
 /// An effect under way.
@@ -96,6 +101,9 @@ pub(super) fn send_all(channel: Arc<Channel>, cargo: &SharedCargo) -> Effect {
     });
     Box::pin(async move {
         let sent = transfer::send_all(&channel, &states, &parcels).await;
+        if let Err(TransferError::Channel(ChannelError::Closed)) = sent {
+            return Done::Closed;
+        }
         Done::Event(Event::Sent(sent.map_err(|error| error.to_string())))
     })
 }

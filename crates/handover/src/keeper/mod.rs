@@ -8,7 +8,7 @@ mod run;
 mod signals;
 mod standing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command as Program;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use fail::fail_point;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, error, info, warn};
 
 use self::effects::{Done, Effect, SharedCargo};
@@ -25,7 +25,7 @@ use self::run::{Asker, Run};
 use self::signals::{Heard, Signals};
 use self::standing::Board;
 use crate::activation;
-use crate::channel::{Channel, Peer};
+use crate::channel::{Channel, ChannelError, Packet, Peer};
 use crate::control::{Busy, Incoming, Introduction, Server, UpgradeRequest};
 use crate::directory::{ControlDirectory, StartLock};
 use crate::error::HandoverError;
@@ -53,6 +53,9 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// How long a successor may take to let go of what it holds.
 const LET_GO: Duration = Duration::from_secs(1);
+
+/// How long to wait for news of the successor's death once its channel has closed: how it ended says more than that it closed.
+const LAST_BREATH: Duration = Duration::from_millis(200);
 
 /// How long the kernel may take to end a killed process.
 const KILLED: Duration = Duration::from_secs(5);
@@ -126,7 +129,11 @@ struct Driver {
     handed_over: bool,
 
     above: Option<mpsc::Receiver<FromAbove>>,
+    /// To the predecessor, while it lives.
+    upward: Option<Arc<Channel>>,
     ancestors: Vec<Ancestor>,
+    /// The predecessor, if it sleeps so that it can be woken in place of this one.
+    sleeper: Option<u64>,
     claim_until: Option<Instant>,
     stops: u32,
     over: bool,
@@ -218,14 +225,18 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         warn!(%error, "the service manager cannot be told anything");
         Notifier::nobody()
     });
-    let staged_below = predecessor
+    let sleeper = predecessor
         .as_ref()
-        .is_some_and(|predecessor| predecessor.staged && predecessor.owned);
+        .filter(|predecessor| predecessor.staged && predecessor.owned)
+        .map(|predecessor| predecessor.generation);
     let nginx = settings
         .nginx_signals
-        .then(|| nginx::Machine::new(nginx::Surroundings::of_this_process(), staged_below));
+        .then(|| nginx::Machine::new(nginx::Surroundings::of_this_process(), sleeper.is_some()));
 
     let mut ancestors = Vec::new();
+    let upward = predecessor
+        .as_ref()
+        .map(|predecessor| Arc::clone(&predecessor.channel));
     let above = predecessor.map(|predecessor| {
         if let Ok(life) = Life::of(predecessor.pid) {
             ancestors.push(Ancestor {
@@ -269,7 +280,9 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         telling: JoinSet::new(),
         handed_over: false,
         above,
+        upward,
         ancestors,
+        sleeper,
         claim_until: Some(Instant::now() + settings.limits.claim),
         stops: 0,
         over: false,
@@ -352,6 +365,7 @@ impl Driver {
             done = progress(self.effect.as_mut()) => {
                 self.effect = None;
                 match done {
+                    Done::Closed => self.heard(Err(ChannelError::Closed)).await,
                     Done::Event(event) => self.on(event).await,
                     Done::Drained { moved_late, closed } => self.drained(moved_late, closed).await,
                 }
@@ -387,10 +401,7 @@ impl Driver {
         }
     }
 
-    async fn heard(
-        &mut self,
-        packet: Result<crate::channel::Packet, crate::channel::ChannelError>,
-    ) {
+    async fn heard(&mut self, packet: Result<Packet, ChannelError>) {
         let event = match packet {
             Ok(packet) => match packet.open::<Frame>() {
                 Ok((frame, _)) => {
@@ -403,8 +414,8 @@ impl Driver {
                 },
             },
             Err(error) => {
-                if let Some(link) = &mut self.link {
-                    link.closed = true;
+                if self.ends().await {
+                    return Box::pin(self.died()).await;
                 }
                 Event::Closed {
                     why: error.to_string(),
@@ -421,6 +432,19 @@ impl Driver {
             run.began = link.began;
         }
         self.link = Some(link);
+    }
+
+    /// The channel has closed; says whether that is because the successor ends.
+    async fn ends(&mut self) -> bool {
+        let Some(link) = &mut self.link else {
+            return false;
+        };
+        link.closed = true;
+        let life = link.life.as_ref().filter(|_| !link.death_told);
+        match life {
+            Some(life) => timeout(LAST_BREATH, life.ended()).await.is_ok(),
+            None => false,
+        }
     }
 
     /// Keeps what the report needs.
@@ -477,6 +501,9 @@ impl Driver {
     async fn on(&mut self, event: Event) {
         debug!(phase = self.machine.phase().word(), ?event, "event");
         let actions = self.machine.on(event);
+        if matches!(self.machine.phase(), Phase::Committing | Phase::Stopping) {
+            self.tell_predecessor();
+        }
         let phase = self.machine.phase().word();
         if let Some(run) = &mut self.run {
             run.enter(phase);
@@ -487,6 +514,17 @@ impl Driver {
         for action in actions {
             // An action may lead to an event of its own; the stack is as deep as the machine has such steps.
             Box::pin(self.perform(action)).await;
+        }
+    }
+
+    /// This generation is about to end by order, or to let another serve: a predecessor that still drains has nothing to take back any
+    /// more. It is told before the commit: between the commit and this word it could take this process's death for an accident, and
+    /// serve beside the next generation.
+    fn tell_predecessor(&mut self) {
+        if let Some(channel) = self.upward.take()
+            && let Err(error) = channel.send_now(&Frame::Stopping)
+        {
+            debug!(%error, "cannot tell the predecessor that this generation ends");
         }
     }
 
@@ -786,13 +824,15 @@ impl Driver {
             // The program only knows that it has handed over.
             Ok(code) => std::process::exit(code),
             Err(error) => {
-                error!(%error, "cannot stay around the successor, which ends with this process")
+                error!(%error, "cannot stay around the successor, which ends with this process");
             }
         }
     }
 
     async fn predecessor_gone(&mut self) {
         self.above = None;
+        self.upward = None;
+        self.sleeper = None;
         self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
         let closed = self.shared.shareables().close_unclaimed();
         debug!(
@@ -869,19 +909,41 @@ impl Driver {
         }
     }
 
+    /// The older generations that still live: all that are in the control directory, or, without one, the direct predecessor.
+    fn older(&mut self) -> Vec<u64> {
+        self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
+        let mut older: BTreeSet<u64> = self
+            .ancestors
+            .iter()
+            .map(|ancestor| ancestor.generation)
+            .collect();
+        match self.directory.as_ref().map(|directory| directory.list()) {
+            Some(Ok(listed)) => older.extend(
+                listed
+                    .iter()
+                    .filter(|listed| listed.alive && listed.generation < self.generation)
+                    .map(|listed| listed.generation),
+            ),
+            Some(Err(error)) => warn!(%error, "cannot look for older generations"),
+            None => {}
+        }
+        older.into_iter().collect()
+    }
+
     /// Why no handover can begin now.
     fn hindrance(&mut self) -> Option<String> {
-        self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
+        if let Some(sleeper) = self.sleeper {
+            return Some(format!(
+                "generation {sleeper} sleeps, to be woken in place of this one: end it first"
+            ));
+        }
+        let older = self.older();
         let limit = self.shared.settings.max_draining;
-        if self.ancestors.len() >= limit.max(1) && limit > 0 {
-            let who: Vec<_> = self
-                .ancestors
-                .iter()
-                .map(|ancestor| ancestor.generation.to_string())
-                .collect();
+        if older.len() >= limit.max(1) && limit > 0 {
+            let who: Vec<_> = older.iter().map(u64::to_string).collect();
             return Some(format!(
                 "{} older generations still drain ({}), the limit is {limit}: wait for them or end them",
-                self.ancestors.len(),
+                older.len(),
                 who.join(", ")
             ));
         }
@@ -1208,9 +1270,7 @@ fn is_over(life: &Life) -> bool {
     life.is_over()
 }
 
-async fn receive(
-    link: Option<&Link>,
-) -> Result<crate::channel::Packet, crate::channel::ChannelError> {
+async fn receive(link: Option<&Link>) -> Result<Packet, ChannelError> {
     match link.filter(|link| !link.closed) {
         Some(link) => link.channel.receive().await,
         None => std::future::pending().await,

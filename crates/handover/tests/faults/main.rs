@@ -3,4 +3,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod counting;
+mod drain;
+mod kills;
 mod smoke;

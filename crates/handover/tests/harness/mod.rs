@@ -10,7 +10,7 @@ pub mod process;
 pub mod server;
 pub mod traffic;
 
-pub use self::http::Http;
+pub use self::http::{Answer, Http};
 pub use self::process::{descriptors, gone, kill, living, memory, signal};
 pub use self::server::{Said, Server, Started};
 pub use self::traffic::{Rules, Tally, Traffic};

@@ -12,6 +12,7 @@ use baton_handover::control::{self, ControlError, Generation, UpgradeRequest};
 use baton_handover::report::Report;
 use rustix::process::{Signal, kill_process_group};
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 use super::{PATIENCE, process, until};
 
@@ -121,9 +122,10 @@ impl Started {
             .tempdir()
             .expect("a directory");
         let program = example(&self.example);
+        let (reserved, address) = reserve();
         let mut arguments = vec![
             "--listen".to_owned(),
-            "127.0.0.1:0".to_owned(),
+            address.to_string(),
             "--control-dir".to_owned(),
             home.path().join("control").display().to_string(),
         ];
@@ -137,6 +139,7 @@ impl Started {
             children: Vec::new(),
             groups: Vec::new(),
             home,
+            _reserved: reserved,
         }
     }
 }
@@ -153,6 +156,7 @@ pub struct Server {
     /// The process groups; a second one if everybody of the first was waited for.
     groups: Vec<u32>,
     home: TempDir,
+    _reserved: TcpSocket,
 }
 
 impl Server {
@@ -402,6 +406,17 @@ impl Drop for Server {
             let _ = child.wait();
         }
     }
+}
+
+/// A port that nobody else gets: a socket that is bound and does not listen leaves room for a listener with `SO_REUSEADDR`.
+fn reserve() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option of TCP");
+    socket
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a free port");
+    let address = socket.local_addr().expect("it is bound");
+    (socket, address)
 }
 
 fn belongs(pid: u32, groups: &[u32]) -> bool {
