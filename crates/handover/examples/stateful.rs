@@ -2,7 +2,7 @@
 //!
 //! `--bytes N`: the size of the state that the first generation makes; `--schema NEWEST:OLDEST`, one of 1:1, 2:1, 2:2, 3:3; `--lock FILE`;
 //! `--jam FILE`: the file cannot be locked while that one exists. `GET /` tells the state's length and sum, how often it was written, and
-//! the pid; `GET /hold` borrows the lock until `--release FILE` exists.
+//! the pid; `GET /wait` waits until `--release FILE` exists, `GET /hold` borrows the lock meanwhile.
 
 use std::error::Error;
 use std::fs::File;
@@ -87,25 +87,32 @@ async fn run<const NEWEST: u32, const OLDEST: u32>(
     common::say("stateful", &serving, address);
 
     let sum: u64 = blob.0.iter().map(|byte| u64::from(*byte)).sum();
-    let release = path("release").unwrap_or_default();
     let tell = move || async move {
         let (length, written) = (blob.0.len(), written.load(Ordering::SeqCst));
-        let pid = std::process::id();
-        format!("length {length} sum {sum} written {written} pid {pid}")
+        format!(
+            "length {length} sum {sum} written {written} pid {}",
+            std::process::id()
+        )
     };
-    let hold = move || async move {
-        let Some(lock) = lock else {
-            return "no lock".to_owned();
+    let (hold, release) = (lock, path("release").unwrap_or_default());
+    let wait = move |lock: Option<Exclusive<File>>| async move {
+        let borrowed = match &lock {
+            Some(lock) => Some(lock.get().await),
+            None => None,
         };
-        let borrowed = lock.get().await;
-        tracing::info!("the lock is borrowed");
+        tracing::info!(borrowed = borrowed.is_some(), "a request waits");
         while !release.exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        borrowed.map_or_else(|gone| gone.to_string(), |_| "held".to_owned())
+        format!("waited pid {}", std::process::id())
+    };
+    let hold = {
+        let wait = wait.clone();
+        move || wait(hold)
     };
     let app = Router::new()
         .route("/", get(tell))
+        .route("/wait", get(move || wait(None)))
         .route("/hold", get(hold));
     serving.http(listener, app).await;
     Ok(())

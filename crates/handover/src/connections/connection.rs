@@ -6,12 +6,12 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::net::{AddressFamily, SendFlags, SocketType, sockopt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -221,7 +221,7 @@ impl Connection {
     pub(crate) fn accept(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.unsent.extend_from_slice(bytes);
         while !self.unsent.is_empty() {
-            match self.stream.try_write(&self.unsent) {
+            match self.stream.write_now(&self.unsent) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.unsent.advance(written),
                 Err(full) if full.kind() == io::ErrorKind::WouldBlock => break,
@@ -425,11 +425,15 @@ impl Stream {
         }
     }
 
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Unix(stream) => stream.try_write(bytes),
-        }
+    /// Writes what the kernel takes at once. Past the runtime, which takes a new socket for full until it has heard of it.
+    fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        let socket = match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        };
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let written = rustix::io::retry_on_intr(|| rustix::net::send(socket, bytes, flags))?;
+        Ok(written)
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -165,13 +165,11 @@ impl Family {
     /// Signals everybody; an error is the last one's.
     pub(super) fn signal_all(&self, number: i32) -> io::Result<()> {
         let living = self.members.borrow().living.clone();
-        let mut all = Ok(());
+        let mut sent = Ok(());
         for pid in living {
-            if let Err(error) = life::signal(pid, number) {
-                all = Err(error);
-            }
+            sent = life::signal(pid, number).and(sent);
         }
-        all
+        sent
     }
 }
 

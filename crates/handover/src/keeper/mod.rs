@@ -8,7 +8,7 @@ mod run;
 mod signals;
 mod standing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command as Program;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +62,9 @@ const KILLED: Duration = Duration::from_secs(5);
 
 /// How long a successor may take to say that it serves.
 const SERVING: Duration = Duration::from_secs(10);
+
+/// How many of the shareables that nobody claims are named in a report.
+const UNCLAIMED: usize = 100;
 
 /// Requests of the program that may wait.
 const COMMANDS: usize = 8;
@@ -130,6 +133,8 @@ struct Driver {
     /// The channel to the predecessor, while that one lives.
     upward: Option<Arc<Channel>>,
     ancestors: Vec<Ancestor>,
+    /// The predecessor, if it sleeps so that it can be woken in place of this one.
+    sleeper: Option<u64>,
     claim_until: Option<Instant>,
     stops: u32,
     over: bool,
@@ -211,6 +216,7 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         let serving = Frame::Serving {
             accepting_since,
             longest_freeze_us: u64::try_from(longest.as_micros()).unwrap_or(u64::MAX),
+            unclaimed: unclaimed(&shared),
         };
         if let Err(error) = predecessor.channel.send_now(&serving) {
             warn!(%error, "cannot tell the predecessor that this generation serves");
@@ -220,12 +226,13 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         warn!(%error, "the service manager cannot be told anything");
         Notifier::nobody()
     });
-    let staged_below = predecessor
+    let sleeper = predecessor
         .as_ref()
-        .is_some_and(|predecessor| predecessor.staged && predecessor.owned);
+        .filter(|predecessor| predecessor.staged && predecessor.owned)
+        .map(|predecessor| predecessor.generation);
     let nginx = settings
         .nginx_signals
-        .then(|| nginx::Machine::new(nginx::Surroundings::of_this_process(), staged_below));
+        .then(|| nginx::Machine::new(nginx::Surroundings::of_this_process(), sleeper.is_some()));
 
     let mut ancestors = Vec::new();
     let upward = predecessor
@@ -276,6 +283,7 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         above,
         upward,
         ancestors,
+        sleeper,
         claim_until: Some(Instant::now() + settings.limits.claim),
         stops: 0,
         over: false,
@@ -462,9 +470,11 @@ impl Driver {
             Frame::Serving {
                 accepting_since,
                 longest_freeze_us,
+                unclaimed,
             } => {
                 run.accepting_since = Some(*accepting_since);
                 run.longest_freeze_us = Some(*longest_freeze_us);
+                run.unclaimed.clone_from(unclaimed);
             }
             _ => {}
         }
@@ -838,6 +848,7 @@ impl Driver {
         self.above = None;
         self.above_lives.send_replace(false);
         self.upward = None;
+        self.sleeper = None;
         self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
         if let Some(metrics) = &self.shared.settings.metrics {
             metrics.set_draining(self.ancestors.len());
@@ -922,19 +933,41 @@ impl Driver {
         }
     }
 
+    /// The older generations that still live: all that are in the control directory, or, without one, the direct predecessor.
+    fn older(&mut self) -> Vec<u64> {
+        self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
+        let mut older: BTreeSet<u64> = self
+            .ancestors
+            .iter()
+            .map(|ancestor| ancestor.generation)
+            .collect();
+        match self.directory.as_ref().map(|directory| directory.list()) {
+            Some(Ok(listed)) => older.extend(
+                listed
+                    .iter()
+                    .filter(|listed| listed.alive && listed.generation < self.generation)
+                    .map(|listed| listed.generation),
+            ),
+            Some(Err(error)) => warn!(%error, "cannot look for older generations"),
+            None => {}
+        }
+        older.into_iter().collect()
+    }
+
     /// Why no handover can begin now.
     fn hindrance(&mut self) -> Option<String> {
-        self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
+        if let Some(sleeper) = self.sleeper {
+            return Some(format!(
+                "generation {sleeper} sleeps, to be woken in place of this one: end it first"
+            ));
+        }
+        let older = self.older();
         let limit = self.shared.settings.max_draining;
-        if self.ancestors.len() >= limit.max(1) && limit > 0 {
-            let who: Vec<_> = self
-                .ancestors
-                .iter()
-                .map(|ancestor| ancestor.generation.to_string())
-                .collect();
+        if older.len() >= limit.max(1) && limit > 0 {
+            let who: Vec<_> = older.iter().map(u64::to_string).collect();
             return Some(format!(
                 "{} older generations still drain ({}), the limit is {limit}: wait for them or end them",
-                self.ancestors.len(),
+                older.len(),
                 who.join(", ")
             ));
         }
@@ -1245,6 +1278,13 @@ impl Driver {
             warn!(?event, "the program does not take this event");
         }
     }
+}
+
+/// What the program left behind of what it was given; the first ones, since they have to fit into a packet.
+fn unclaimed(shared: &Shared) -> Vec<String> {
+    let unclaimed = shared.shareables().unclaimed();
+    let names = unclaimed.into_iter().map(|unclaimed| unclaimed.name);
+    names.take(UNCLAIMED).collect()
 }
 
 fn pass_on(pid: u32, signal: i32) {

@@ -86,6 +86,7 @@ pub(super) struct Run {
     pub(super) ready: Option<Monotonic>,
     pub(super) accepting_since: Option<Monotonic>,
     pub(super) longest_freeze_us: Option<u64>,
+    pub(super) unclaimed: Vec<String>,
 }
 
 impl Run {
@@ -103,6 +104,7 @@ impl Run {
             ready: None,
             accepting_since: None,
             longest_freeze_us: None,
+            unclaimed: Vec::new(),
         }
     }
 
@@ -162,7 +164,7 @@ impl Run {
                 moved: if handed_over { moved } else { BTreeMap::new() },
                 moved_late: 0,
                 left_to_drain,
-                unclaimed: Vec::new(),
+                unclaimed: self.unclaimed.clone(),
                 states: cargo
                     .states
                     .iter()

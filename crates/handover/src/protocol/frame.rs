@@ -140,6 +140,9 @@ pub(crate) enum Frame {
         accepting_since: Monotonic,
         /// The longest time from a connection's freeze until it was served again, in microseconds.
         longest_freeze_us: u64,
+        /// Shareables that it did not ask for; the first of them, if they are many.
+        #[serde(default)]
+        unclaimed: Vec<String>,
     },
     /// The successor holds nothing any more.
     LetGo,

@@ -506,6 +506,7 @@ impl World {
                     accepting_since: serde_json::from_str(r#"{"nanoseconds":2}"#)
                         .expect("a reading of the clock"),
                     longest_freeze_us: 0,
+                    unclaimed: Vec::new(),
                 });
             }
             successor::Phase::Alone => {

@@ -4,5 +4,6 @@
 mod harness;
 
 mod counting;
+mod drain;
 mod kills;
 mod smoke;

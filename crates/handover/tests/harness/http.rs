@@ -41,8 +41,18 @@ impl Http {
 
     /// Asks and waits for the answer.
     pub async fn get(&mut self, path: &str) -> io::Result<Answer> {
+        self.send(path).await?;
+        self.answer().await
+    }
+
+    /// Asks.
+    pub async fn send(&mut self, path: &str) -> io::Result<()> {
         let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
-        self.stream.write_all(request.as_bytes()).await?;
+        self.stream.write_all(request.as_bytes()).await
+    }
+
+    /// Waits for the answer to what was asked; may be called again if the waiting was given up.
+    pub async fn answer(&mut self) -> io::Result<Answer> {
         let end = loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
                 break end + 4;

@@ -137,6 +137,7 @@ impl Started {
             program,
             arguments,
             children: Vec::new(),
+            groups: Vec::new(),
             home,
             _reserved: reserved,
         }
@@ -152,6 +153,8 @@ pub struct Server {
     arguments: Vec<String>,
     /// Those that the test itself has started; all are in the process group of the first.
     children: Vec<Child>,
+    /// The process groups; a second one if everybody of the first was waited for.
+    groups: Vec<u32>,
     home: TempDir,
     _reserved: TcpSocket,
 }
@@ -188,7 +191,12 @@ impl Server {
         input: Stdio,
         output: Stdio,
     ) -> u32 {
-        let group = self.children.first().map_or(0, Child::id);
+        // A group lives as long as its first process is not waited for.
+        let group = self
+            .groups
+            .last()
+            .copied()
+            .filter(|leader| Path::new(&format!("/proc/{leader}")).exists());
         let child = command
             .env_remove(FAULTS)
             .env_remove("NOTIFY_SOCKET")
@@ -196,10 +204,13 @@ impl Server {
             .stdin(input)
             .stdout(output)
             .stderr(self.append("log"))
-            .process_group(i32::try_from(group).expect("a process number"))
+            .process_group(i32::try_from(group.unwrap_or(0)).expect("a process number"))
             .spawn()
             .unwrap_or_else(|error| panic!("start {command:?}: {error}"));
         let pid = child.id();
+        if group.is_none() {
+            self.groups.push(pid);
+        }
         self.children.push(child);
         pid
     }
@@ -220,6 +231,11 @@ impl Server {
     /// The control directory.
     pub fn control_dir(&self) -> PathBuf {
         self.home.path().join("control")
+    }
+
+    /// The process that the test started first.
+    pub fn launched(&self) -> u32 {
+        self.children.first().expect("it was started").id()
     }
 
     /// The executable.
@@ -347,11 +363,10 @@ impl Server {
 
     /// The pids of all living processes of this server's group, and so of all generations.
     pub fn processes(&self) -> Vec<u32> {
-        let group = self.children.first().map_or(0, Child::id).to_string();
         let entries = std::fs::read_dir("/proc").expect("proc is mounted");
         entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter(|pid: &u32| process::living(*pid) && belongs(*pid, &group))
+            .filter(|pid: &u32| process::living(*pid) && belongs(*pid, &self.groups))
             .collect()
     }
 
@@ -384,9 +399,8 @@ impl Drop for Server {
         if std::thread::panicking() {
             eprintln!("--- the log of {}:\n{}", self.program.display(), self.log());
         }
-        if let Some(first) = self.children.first() {
-            // The first is not waited for before this, so the number is still the group's.
-            let _ = kill_process_group(process::number(first.id()), Signal::KILL);
+        for group in &self.groups {
+            let _ = kill_process_group(process::number(*group), Signal::KILL);
         }
         for child in &mut self.children {
             let _ = child.wait();
@@ -405,11 +419,13 @@ fn reserve() -> (TcpSocket, SocketAddr) {
     (socket, address)
 }
 
-fn belongs(pid: u32, group: &str) -> bool {
+fn belongs(pid: u32, groups: &[u32]) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // After the name: state, parent, group.
     let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    rest.split_whitespace().nth(2) == Some(group)
+    let group = rest.split_whitespace().nth(2);
+    let group = group.and_then(|group| group.parse().ok());
+    group.is_some_and(|group| groups.contains(&group))
 }
 
 /// The executable of an example, which cargo puts beside the tests'.

@@ -7,7 +7,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -31,6 +31,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 
 /// What `upgrade` is asked for.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(crate) struct UpgradeArgs {
     /// The server's control directory
     #[arg(value_name = "CONTROL-DIR", value_hint = ValueHint::DirPath)]
@@ -84,7 +85,7 @@ pub(crate) fn upgrade(args: UpgradeArgs) -> Outcome {
         return runtime.block_on(roll_back(args));
     }
     let request = UpgradeRequest {
-        exec: args.exec.map(absolute).transpose()?,
+        exec: args.exec.as_deref().map(absolute).transpose()?,
         arguments: (!args.arguments.is_empty()).then_some(args.arguments),
         dry_run: args.dry_run,
         timeout: args.timeout,
@@ -140,8 +141,8 @@ fn advice(report: &Report) -> &'static str {
 }
 
 // The server has another working directory.
-fn absolute(path: PathBuf) -> anyhow::Result<PathBuf> {
-    let whole = std::path::absolute(&path)
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    let whole = std::path::absolute(path)
         .with_context(|| format!("--exec {}: finding its absolute path", path.display()))?;
     if whole.to_str().is_none() {
         bail!(

@@ -1,5 +1,6 @@
 //! Who holds what, as a table and as JSON.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use baton_handover::control::{Found, Generation};
@@ -34,11 +35,12 @@ pub(super) fn as_text(directory: &Path, found: &[Found]) -> String {
     let mut text = format!("{table}\n");
     for status in found.iter().filter_map(living) {
         if let Some(last) = &status.last {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "\nlast handover of generation {}, {} ago:\n{last}",
                 status.generation,
                 span(last.at.ago())
-            ));
+            );
         }
     }
     if found.iter().any(|found| found.status.is_none()) {
@@ -47,9 +49,7 @@ pub(super) fn as_text(directory: &Path, found: &[Found]) -> String {
         );
     }
     if !found.iter().any(super::serves) {
-        text.push_str(&format!(
-            "\nnobody serves in {directory}; start the server\n"
-        ));
+        let _ = write!(text, "\nnobody serves in {directory}; start the server\n");
     }
     text
 }
