@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -24,9 +25,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut handover = Handover::begin(settings).await?;
     let listener = handover.tcp("http", options.listen).await?;
     let address = listener.local_addr()?;
-    // An old process that rolls back must open it again: only a successor looks at the poison.
-    let successor = handover.has_predecessor();
-    let open = move || open(&path, poison.as_deref().filter(|_| successor));
+    // Who rolls back must be able to open it again: only a successor that takes over looks at the poison.
+    let taking_over = AtomicBool::new(handover.has_predecessor());
+    let open = move || {
+        let taking_over = taking_over.swap(false, Relaxed);
+        open(&path, poison.as_deref().filter(|_| taking_over))
+    };
     let database = handover.exclusive("database", open).await?;
     let serving = handover.ready().await?;
     common::say("counter", &serving, address);
