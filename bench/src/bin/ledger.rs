@@ -220,9 +220,11 @@ struct Network {
 
 impl Network {
     fn new(keys: usize) -> Result<Self> {
+        let mut xpub = [0; 64];
+        xpub[..32].copy_from_slice(&public(&key(600_000)));
         let params = Params {
             coinbase_maturity_blocks: 1,
-            ..Params::solonet(vec![[1; 64]])
+            ..Params::solonet(vec![xpub])
         };
         let outputs = (0..keys).map(|number| pay(AMOUNT, address(&key(number))));
         let genesis = Genesis::new(params, outputs.collect())?;

@@ -16,7 +16,7 @@ use baton_ledger::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
-use support::chain::{BTM, Chain, params};
+use support::chain::{BTM, Chain, params, voted};
 use support::{Key, issue, pay, sign, take, transaction};
 
 /// What a transaction costs at most here.
@@ -203,7 +203,7 @@ impl World {
                 let purse = one_of(from, self.purses(BTM))?;
                 let given = amount(&purse) / 2 + BTM / 2;
                 let outputs = vec![
-                    Output::vote(given, anyone(), vec![*key; 64]),
+                    Output::vote(given, anyone(), voted(*key).to_vec()),
                     pay(amount(&purse) - given - FEE / 2, anyone()),
                 ];
                 transaction(vec![input(&purse)], outputs)

@@ -27,6 +27,7 @@
 //! * A reward is computed with whole numbers, where bytomd has floating point, and may differ by 1 neu.
 //! * A vote counts only if it is one: bytomd also counts outputs of any asset and amount that vote under a program
 //!   that begins with `FAIL`, so that votes cost nothing.
+//! * A key that cannot sign, or that signs for another validator already, is not [elected](elect).
 //! * A contract is registered only with [`Params::min_contract_output_neu`]; in bytomd only wallets look at it.
 //! * The coinbase has one form; in bytomd its outputs may come in any order and its arbitrary bytes hold anything.
 
