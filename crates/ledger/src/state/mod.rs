@@ -20,7 +20,8 @@
 //! 3. Each transaction in turn: outputs are spent and made, votes given and taken back, contracts registered, plan
 //!    messages obeyed. An output of amount 0 is no output to be spent, as in bytomd. A contract can be called from
 //!    the next block on.
-//! 4. The proposer, that is the program of the coinbase's first output, is credited with the block's fees and reward.
+//! 4. The proposer, that is the program of the coinbase's first output, is credited with the block's fees and its reward,
+//!    [`Params::reward_neu`].
 //! 5. In the last block of an epoch validators are elected for the next.
 //!
 //! # What differs from bytomd
@@ -43,7 +44,7 @@ mod record;
 mod work;
 
 pub use apply::{Aids, Applied, Effects, Migration, Verdicts, apply, decode_block, validate_block};
-pub use changes::Changes;
+pub use changes::{Changes, ChangesError};
 pub use election::elect;
 pub use error::{ApplyError, BlockRejection, SpendFault, StateError};
 pub use genesis::{
