@@ -53,12 +53,17 @@ enum Step {
     Register(Pick, u8),
 }
 
+/// Few enough to be none or all there are.
+fn units() -> impl Strategy<Value = u64> {
+    prop_oneof![0..3_u64, 0..1000_u64]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (pick(), 1..5_u64).prop_map(|(from, parts)| Step::Split(from, parts)),
         2 => (pick(), pick()).prop_map(|(one, other)| Step::Merge(one, other)),
-        2 => (pick(), 0..1000_u64).prop_map(|(from, amount)| Step::Issue(from, amount)),
-        2 => (pick(), pick(), 0..1000_u64).prop_map(|(of, from, part)| Step::Move(of, from, part)),
+        2 => (pick(), units()).prop_map(|(from, amount)| Step::Issue(from, amount)),
+        2 => (pick(), pick(), units()).prop_map(|(of, from, part)| Step::Move(of, from, part)),
         1 => (pick(), 0..BTM).prop_map(|(from, amount)| Step::Retire(from, amount)),
         2 => (pick(), 1..4_u8).prop_map(|(from, key)| Step::Vote(from, key)),
         2 => pick().prop_map(Step::Veto),

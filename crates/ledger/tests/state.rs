@@ -93,7 +93,7 @@ fn an_output_of_nothing_is_none() {
     let nothing = spending(
         &chain,
         0,
-        vec![pay(0, key.program()), pay(BTM, key.program())],
+        vec![pay(0, key.program()), pay(1, key.program())],
     );
     chain.commit(std::slice::from_ref(&nothing));
     assert_eq!(utxo(&chain, &nothing, 0), None);
