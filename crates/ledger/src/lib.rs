@@ -1,6 +1,9 @@
 //! The ledger: blocks, transactions, the virtual machine and the state machine.
 //!
-//! Everything here is a function of its arguments: no I/O, no clock, no task.
+//! Read from the bytes up: [`codec`], [`transaction`] and [`block`] are what is sent; [`entry`] is what is hashed;
+//! [`vm`] and [`program`] are what guards values; [`validate`] judges a transaction by itself, and [`state`] a block by
+//! what there is. What follows is the README.
+#![doc = include_str!("../README.md")]
 
 pub mod address;
 pub mod asset;

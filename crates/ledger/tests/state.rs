@@ -13,7 +13,7 @@ use baton_ledger::{
     Block, GasStatus, Hash, InputKind, Mapped, Output, Params, Rejection, SupLink, Transaction,
     program,
 };
-use support::chain::{BTM, Chain, FEE, chain, params, spending, transfer};
+use support::chain::{BTM, Chain, FEE, chain, params, spending, transfer, voted};
 use support::{Key, pay, sign, spend, take, transaction};
 
 fn utxo(chain: &Chain, transaction: &Mapped, position: usize) -> Option<Utxo> {
@@ -93,7 +93,7 @@ fn an_output_of_nothing_is_none() {
     let nothing = spending(
         &chain,
         0,
-        vec![pay(0, key.program()), pay(BTM, key.program())],
+        vec![pay(0, key.program()), pay(1, key.program())],
     );
     chain.commit(std::slice::from_ref(&nothing));
     assert_eq!(utxo(&chain, &nothing, 0), None);
@@ -290,7 +290,7 @@ fn an_epoch_is_paid_in_the_first_block_of_the_next() {
 #[test]
 fn bytoms_own_epoch_is_paid_as_recorded() {
     // block 101 of a bytomd v2.0.6 on a solonet paid 28538812700 neu
-    let genesis = Genesis::bytom(Params::solonet(vec![[1; 64]])).unwrap();
+    let genesis = Genesis::bytom(Params::solonet(vec![voted(61)])).unwrap();
     let start = genesis.start().unwrap();
     assert_eq!(
         start.block.hash().to_string(),
@@ -303,7 +303,7 @@ fn bytoms_own_epoch_is_paid_as_recorded() {
     assert_eq!(
         start.validators,
         [Validator {
-            xpub: [1; 64],
+            xpub: voted(61),
             power: 1
         }]
     );
@@ -313,7 +313,7 @@ fn bytoms_own_epoch_is_paid_as_recorded() {
 fn votes_elect_validators() {
     let mut chain = chain();
     let key = Key::new(1);
-    let (one, two) = ([1; 64], [2; 64]);
+    let (one, two) = (voted(61), voted(62));
     let outputs = vec![
         Output::vote(300 * BTM, key.program(), one.to_vec()),
         Output::vote(200 * BTM, key.program(), two.to_vec()),
@@ -539,7 +539,7 @@ fn no_chain_begins_without_sense() {
     );
     assert_eq!(
         refused(Params {
-            federation: vec![[1; 64]; 2],
+            federation: vec![voted(61); 2],
             ..params()
         }),
         GenesisError::Member(1)
@@ -581,12 +581,12 @@ fn no_chain_begins_without_sense() {
 
 #[test]
 fn a_solonet_begins_with_one_validator() {
-    let genesis = Genesis::solonet([5; 64], Key::new(1).program());
+    let genesis = Genesis::solonet(voted(65), Key::new(1).program()).unwrap();
     let start = genesis.start().unwrap();
     assert_eq!(
         start.validators,
         [Validator {
-            xpub: [5; 64],
+            xpub: voted(65),
             power: 1
         }]
     );

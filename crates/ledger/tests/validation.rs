@@ -9,7 +9,7 @@ use std::path::Path;
 use baton_ledger::transaction::Coinbase;
 use baton_ledger::validate::{
     CoinbaseFault, Contracts, DEFAULT_MAX_FEE_NEU, Place, Refusal, Signers, check_relay,
-    estimate_chain_gas, estimate_gas,
+    estimate_chain_gas, estimate_gas, is_lasting,
 };
 use baton_ledger::{
     AssetId, Block, BlockContext, GasStatus, Input, InputKind, Mapped, Output, Params, Rejection,
@@ -540,6 +540,30 @@ fn the_machine_speaks_in_its_own_codes() {
         vec![Output::original(asset, 1, vec![0x51])],
     ));
     assert_eq!(rejected.code(), 774);
+}
+
+#[test]
+fn some_verdicts_last() {
+    let key = Key::new(1);
+    let lasts = |inputs| is_lasting(&transaction(inputs, Vec::new()));
+    assert!(lasts(vec![spend(made_up(1, key.program()))]));
+    assert!(lasts(vec![issue(1, script(&[Key::new(2)], 1))]));
+    let script = script(&[Key::new(2), Key::new(3)], 1);
+    let mut scripted = spend(made_up(1, program::p2wsh(&program::script_hash(&script))));
+    assert!(!lasts(vec![scripted.clone()]));
+    *scripted.arguments_mut().unwrap() = vec![vec![1; 64], script];
+    assert!(lasts(vec![scripted.clone()]));
+    // what may depend on the height or on contracts
+    *scripted.arguments_mut().unwrap() =
+        vec![program::assemble("BLOCKHEIGHT 5 GREATERTHAN").unwrap()];
+    assert!(!lasts(vec![scripted]));
+    let limited = program::issuance(&[key.public()], 1, 9).unwrap();
+    assert!(!lasts(vec![issue(1, limited)]));
+    assert!(!lasts(vec![spend(made_up(
+        1,
+        program::call_contract(&[1; 32])
+    ))]));
+    assert!(!lasts(vec![coinbase(b"")]));
 }
 
 #[test]

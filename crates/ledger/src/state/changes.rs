@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use sha3::{Digest, Sha3_256};
+use thiserror::Error;
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::hash::Hash;
@@ -14,6 +15,28 @@ use crate::hash::Hash;
 /// The records that a block writes (`Some`) or removes (`None`), by key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes(pub BTreeMap<Vec<u8>, Option<Vec<u8>>>);
+
+/// Why bytes are no changes.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ChangesError {
+    /// They are not even well formed.
+    #[error("reading changes: {0}")]
+    Decode(#[from] DecodeError),
+    /// A change neither writes nor removes.
+    #[error("change {index} has the flag {flag}: 0 or 1 wanted")]
+    Flag {
+        /// The number of the change.
+        index: usize,
+        /// Its flag.
+        flag: u8,
+    },
+    /// A key is not greater than the one before it.
+    #[error("the key of change {index} is not after the one before it")]
+    Order {
+        /// The number of the change.
+        index: usize,
+    },
+}
 
 impl Changes {
     /// Their bytes.
@@ -24,39 +47,24 @@ impl Changes {
     }
 
     /// Reads their bytes, which must be in order and without repetition.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, ChangesError> {
         let mut r = Reader::new("changes", bytes)?;
-        let count = r.varint31("number of changes")?;
-        let mut last: Option<Vec<u8>> = None;
-        let parts = r.parts("change", count, |r| {
+        let mut changes = BTreeMap::new();
+        for index in 0..r.varint31("number of changes")? {
             let key = r.varstr("key of a change")?.to_vec();
-            let out_of_order = DecodeError::Flags {
-                what: "change after the one before it",
-                found: key.first().copied().unwrap_or(0),
-                wanted: last
-                    .as_ref()
-                    .and_then(|key| key.first().copied())
-                    .unwrap_or(0),
-            };
-            if last.as_ref().is_some_and(|last| *last >= key) {
-                return Err(out_of_order);
-            }
             let record = match r.byte("flag of a change")? {
                 0 => None,
                 1 => Some(r.varstr("record of a change")?.to_vec()),
-                found => {
-                    return Err(DecodeError::Flags {
-                        what: "record of a change",
-                        found,
-                        wanted: 1,
-                    });
-                }
+                flag => return Err(ChangesError::Flag { index, flag }),
             };
-            last = Some(key.clone());
-            Ok((key, record))
-        })?;
+            let last = changes.last_key_value();
+            if last.is_some_and(|(last, _)| *last >= key) {
+                return Err(ChangesError::Order { index });
+            }
+            changes.insert(key, record);
+        }
         r.finish("changes")?;
-        Ok(Self(parts.into_iter().collect()))
+        Ok(Self(changes))
     }
 
     fn write(&self, w: &mut Writer<'_>) {

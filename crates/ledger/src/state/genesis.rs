@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::changes::Changes;
+use super::election::signing_key;
 use super::error::{ApplyError, StateError};
 use super::memory::MemoryState;
 use super::record::Validators;
@@ -41,8 +42,8 @@ pub enum GenesisError {
     /// There is nobody to validate.
     #[error("a federation of {0} members: 1 to {1} wanted, no more than validators")]
     Federation(usize, usize),
-    /// A member of the federation stands twice.
-    #[error("member {0} of the federation has the key of another")]
+    /// A member of the federation has a key that cannot sign, or that of another.
+    #[error("member {0} of the federation has no key to sign with, or that of another")]
     Member(usize),
     /// No number of signatures would do.
     #[error("a quorum of {quorum} of a federation of {members}")]
@@ -121,14 +122,15 @@ impl Genesis {
 
     /// The genesis that a solonet of one node makes for itself: a block each second, rewarded in full whoever votes,
     /// and as much BTM as Bytom's for `program`.
-    pub fn solonet(node: Xpub, program: Vec<u8>) -> Self {
+    /// Fails if the node's key cannot sign.
+    pub fn solonet(node: Xpub, program: Vec<u8>) -> Result<Self, GenesisError> {
         let params = Params {
             block_interval_ms: 1_000,
             reward_threshold_percent: 100,
             ..Params::solonet(vec![node])
         };
         let supply = Output::original(AssetId::BTM, genesis::BYTOM_SUPPLY_NEU, program);
-        Self::new(params, vec![supply]).expect("the parameters are in range")
+        Self::new(params, vec![supply])
     }
 
     /// The genesis with the transactions, hence the genesis block, of all networks of Bytom v2.
@@ -211,8 +213,7 @@ fn check(params: &Params) -> Result<(), GenesisError> {
     let mut seen = BTreeSet::new();
     for (index, xpub) in params.federation.iter().enumerate() {
         // one key with two chain codes would be two votes of one member
-        let (key, _chain_code) = xpub.split_at(32);
-        if !seen.insert(key) {
+        if !signing_key(xpub).is_some_and(|key| seen.insert(key)) {
             return Err(GenesisError::Member(index));
         }
     }

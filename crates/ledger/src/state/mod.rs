@@ -20,13 +20,15 @@
 //! 3. Each transaction in turn: outputs are spent and made, votes given and taken back, contracts registered, plan
 //!    messages obeyed. An output of amount 0 is no output to be spent, as in bytomd. A contract can be called from
 //!    the next block on.
-//! 4. The proposer, that is the program of the coinbase's first output, is credited with the block's fees and reward.
+//! 4. The proposer, that is the program of the coinbase's first output, is credited with the block's fees and its reward,
+//!    [`Params::reward_neu`].
 //! 5. In the last block of an epoch validators are elected for the next.
 //!
 //! # What differs from bytomd
 //! * A reward is computed with whole numbers, where bytomd has floating point, and may differ by 1 neu.
 //! * A vote counts only if it is one: bytomd also counts outputs of any asset and amount that vote under a program
 //!   that begins with `FAIL`, so that votes cost nothing.
+//! * A key that cannot sign, or that signs for another validator already, is not [elected](elect).
 //! * A contract is registered only with [`Params::min_contract_output_neu`]; in bytomd only wallets look at it.
 //! * The coinbase has one form; in bytomd its outputs may come in any order and its arbitrary bytes hold anything.
 
@@ -42,7 +44,7 @@ mod record;
 mod work;
 
 pub use apply::{Aids, Applied, Effects, Migration, Verdicts, apply, decode_block, validate_block};
-pub use changes::Changes;
+pub use changes::{Changes, ChangesError};
 pub use election::elect;
 pub use error::{ApplyError, BlockRejection, SpendFault, StateError};
 pub use genesis::{

@@ -163,13 +163,7 @@ impl Record for Utxo {
             0 => UtxoKind::Normal,
             1 => UtxoKind::Coinbase,
             2 => UtxoKind::Vote,
-            found => {
-                return Err(DecodeError::Flags {
-                    what: Self::NAME,
-                    found,
-                    wanted: 2,
-                });
-            }
+            other => return Err(DecodeError::OutputType(other)),
         };
         let height = r.varint63("height of an unspent output")?;
         Ok(Self { kind, height })

@@ -18,6 +18,11 @@ pub fn xpub(key: &Key) -> [u8; 64] {
     xpub
 }
 
+/// The extended public key of the key with this seed.
+pub fn voted(seed: u8) -> [u8; 64] {
+    xpub(&Key::new(seed))
+}
+
 pub fn federation() -> Vec<Key> {
     (100..104).map(Key::new).collect()
 }
