@@ -261,7 +261,7 @@ impl Recovery {
 fn show(draft: &mut Draft<'_>, mut account: Account) -> Result<Account, WalletError> {
     if draft.contains(&layout::account_alias(&account.alias))? {
         // Somebody took this very alias; the id is nobody else's.
-        account.alias = account.id.clone();
+        account.alias.clone_from(&account.id);
     }
     account::put(draft, &account)?;
     let key = layout::recovered_keys(&keys_hash(&account.xpubs));
