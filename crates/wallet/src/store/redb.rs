@@ -9,6 +9,9 @@ use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase, TableDefini
 
 use super::{Batch, Order, Record, Snapshot, Store, StoreError};
 
+/// Memory for pages of the file.
+const CACHE_BYTES: usize = 64 << 20;
+
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("wallet");
 
 /// A store in a file.
@@ -26,7 +29,10 @@ impl RedbStore {
             path: path.clone(),
             source: source.into(),
         };
-        let database = match Database::create(&path) {
+        let opened = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(&path);
+        let database = match opened {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::InUse(path)),
             Err(error) => return Err(failed(error.into())),
@@ -77,7 +83,9 @@ impl Store for RedbStore {
 }
 
 fn write(database: &Database, batch: Batch) -> Result<(), redb::Error> {
-    let write = database.begin_write()?;
+    let mut write = database.begin_write()?;
+    // What is free is written down too, so that after a crash nothing has to be searched through.
+    write.set_quick_repair(true);
     {
         let mut table = write.open_table(RECORDS)?;
         for (key, change) in batch {
