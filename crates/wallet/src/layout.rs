@@ -16,6 +16,7 @@
 //! | `q` account, address number, change | its program |
 //! | `S` asset | [`Asset`](crate::asset::Asset) |
 //! | `s` alias | an asset's id |
+//! | `x` asset | an asset that was issued in the chain and not met by an account yet |
 //! | `C` contract | [`Contract`](crate::contract::Contract) |
 //! | `U` output | [`Unspent`](crate::unspent::Unspent) |
 //! | `u` account, asset, vote, amount, output | from which height on it can be spent: outputs of an account, greatest amount first |
@@ -118,6 +119,10 @@ pub(crate) fn asset(id: &AssetId) -> Vec<u8> {
 }
 
 pub(crate) const ASSETS: &[u8] = b"S";
+
+pub(crate) fn seen_asset(id: &AssetId) -> Vec<u8> {
+    key(b'x', &[id.as_bytes()])
+}
 
 pub(crate) fn asset_alias(alias: &str) -> Vec<u8> {
     key(b's', &[alias.as_bytes()])

@@ -298,7 +298,15 @@ fn assets_of_others_are_known_by_what_they_say() {
         arguments: Vec::new(),
     };
     let mut chain = Chain::default();
-    let mut transactions = Vec::new();
+    // Nobody here has it yet.
+    let stranger = issue(b"{\"name\":\"y\"}");
+    let later = stranger.asset_id();
+    let mut transactions = vec![Transaction {
+        version: 1,
+        time_range: 0,
+        outputs: vec![Output::original(later, 9, vec![0x51])],
+        inputs: vec![Input::from(InputKind::Issuance(stranger))],
+    }];
     for definition in [b"{\"name\":\"x\"}".as_slice(), b"no json", b"[1]"] {
         let issuance = issue(definition);
         let output = Output::original(issuance.asset_id(), 9, program.clone());
@@ -323,6 +331,11 @@ fn assets_of_others_are_known_by_what_they_say() {
         3,
         "the others are shown too"
     );
+    assert_eq!(wallet.asset(&later).unwrap().alias, later.to_string());
+    let paid = payment(5, vec![Output::original(later, 2, program)]);
+    chain.mine(0, &[0x51], vec![paid]);
+    chain.follow(&wallet);
+    assert_eq!(wallet.assets().unwrap().len(), 3);
     wallet.rename_asset(&known, "theirs").unwrap();
     assert_eq!(wallet.asset_by_alias("theirs").unwrap().id, known);
 }

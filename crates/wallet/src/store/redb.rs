@@ -1,6 +1,7 @@
 //! A store in one file, by redb: copy on write, synced to the disk with every batch.
 
 use std::{
+    fs::{File, OpenOptions},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -29,9 +30,13 @@ impl RedbStore {
             path: path.clone(),
             source: source.into(),
         };
+        let file = open_file(&path).map_err(|source| StoreError::Open {
+            path: path.clone(),
+            source: source.into(),
+        })?;
         let opened = Database::builder()
             .set_cache_size(CACHE_BYTES)
-            .create(&path);
+            .create_file(file);
         let database = match opened {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::InUse(path)),
@@ -50,6 +55,20 @@ impl RedbStore {
             path: Arc::new(path),
         })
     }
+}
+
+/// Opens the file or makes it, for its owner only, and so that its name survives too.
+fn open_file(path: &Path) -> std::io::Result<File> {
+    let new = !path.try_exists()?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    if new && let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(file)
 }
 
 fn unreadable(path: &Path, source: impl Into<redb::Error>) -> StoreError {
