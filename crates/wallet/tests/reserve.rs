@@ -10,7 +10,7 @@ use baton_wallet::{
     build::{BuildError, BuildRequest},
     select::{SelectError, Want},
 };
-use common::{NOW, build, code, control, funded, later, request, sign, spend};
+use common::{NOW, build, code, control, funded, later, request, sign, spend, xpub};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::json;
@@ -84,6 +84,41 @@ fn what_the_pool_makes_is_spent_when_asked_and_what_it_spends_is_not() {
     let second = again(true).unwrap().raw_transaction;
     assert_eq!(second.inputs.len(), 1);
     assert_eq!(second.inputs[0].amount(), 40);
+}
+
+#[test]
+fn a_vote_in_the_pool_is_locked_like_one_in_a_block() {
+    let (wallet, mut chain) = funded(&[100]);
+    chain.mine_to(50);
+    chain.follow(&wallet);
+    let own = wallet
+        .create_receiver(AccountName::Alias("alice"), false)
+        .unwrap();
+    let validator = xpub(9).to_string();
+    let vote = json!([
+        spend(100),
+        {"type": "vote_output", "asset_alias": "BTM", "amount": 90, "address": own.address, "vote": validator},
+    ]);
+    let mut template = build(&wallet, vote).unwrap();
+    sign(&mut template);
+    let veto = |unconfirmed: bool| {
+        json!([
+            {"type": "veto", "account_alias": "alice", "asset_alias": "BTM", "amount": 90, "vote": validator, "use_unconfirmed": unconfirmed},
+            control(1),
+        ])
+    };
+    wallet
+        .add_unconfirmed(&template.raw_transaction, NOW)
+        .unwrap();
+    assert_eq!(code(&wallet, veto(true)), "BTM701");
+    assert_eq!(code(&wallet, veto(false)), "BTM700");
+    chain.mine(0, &[0x51], vec![template.raw_transaction]);
+    chain.mine_to(60);
+    chain.follow(&wallet);
+    assert_eq!(code(&wallet, veto(false)), "BTM701");
+    chain.mine_to(61);
+    chain.follow(&wallet);
+    assert!(build(&wallet, veto(false)).is_ok());
 }
 
 proptest! {
