@@ -14,7 +14,7 @@ use crate::{
     error::WalletError,
     holdings, layout,
     path::DeriveRule,
-    recovery,
+    receiver, recovery,
     store::{Draft, Order, Snapshot, pages},
     transactions,
     wallet::Wallet,
@@ -134,13 +134,15 @@ impl Wallet {
     }
 
     /// Forgets an account with its addresses, outputs, and the transactions that concern no other. Its number is not
-    /// given out again.
+    /// given out again; if blocks paid to it, they pay to the first account that is left.
     pub fn delete_account(&self, name: AccountName<'_>) -> Result<(), WalletError> {
         let id = self.change(|draft| {
             let account = find(draft.snapshot(), name)?;
             holdings::forget(draft, &account.id)?;
             transactions::forget(draft, &account.id)?;
             recovery::forget(draft, &account)?;
+            let mining_key = layout::meta(receiver::MINING);
+            let mining: Option<Vec<u8>> = draft.get(&mining_key)?;
             for record in pages(
                 draft.snapshot(),
                 &layout::receivers_of(&account.id),
@@ -148,6 +150,9 @@ impl Wallet {
             ) {
                 let (key, value) = record?;
                 let program: Vec<u8> = layout::decode(&key, &value)?;
+                if mining.as_ref() == Some(&program) {
+                    draft.remove(mining_key.clone());
+                }
                 draft.remove(layout::receiver(&program));
                 draft.remove(key);
             }

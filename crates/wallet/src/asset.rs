@@ -192,7 +192,7 @@ impl Wallet {
                     draft.remove(layout::asset_alias(&known.alias));
                 }
                 Some(_) => return Err(WalletError::DuplicateAsset(asset.id)),
-                None => {}
+                None => draft.remove(layout::seen_asset(&asset.id)),
             }
             put(draft, &asset)?;
             Ok(asset)
@@ -211,6 +211,7 @@ impl Wallet {
                 return Ok(());
             }
             draft.remove(layout::asset_alias(&asset.alias));
+            draft.remove(layout::seen_asset(id));
             asset.alias = alias;
             put(draft, &asset)
         })
@@ -259,7 +260,7 @@ fn by_keys(
     Ok((issuer, program))
 }
 
-/// Keeps an asset that a transaction of the chain issues, if it says what it is.
+/// Remembers an asset that a transaction of the chain issues, if it says what it is.
 pub(crate) fn see(
     draft: &mut Draft<'_>,
     issuance: &baton_ledger::transaction::Issuance,
@@ -271,8 +272,7 @@ pub(crate) fn see(
         return Ok(());
     }
     let id = issuance.asset_id();
-    let alias = id.to_string().to_uppercase();
-    if draft.contains(&layout::asset(&id))? || draft.contains(&layout::asset_alias(&alias))? {
+    if draft.contains(&layout::asset(&id))? || draft.contains(&layout::seen_asset(&id))? {
         return Ok(());
     }
     // bytomd keeps the small letters of the id, unlike those of any other alias.
@@ -283,17 +283,36 @@ pub(crate) fn see(
         issuance_program: issuance.issuance_program.clone(),
         definition: issuance.asset_definition.clone(),
     };
-    draft.put(layout::asset(&id), &asset);
+    draft.put(layout::seen_asset(&id), &asset);
     Ok(())
 }
 
-pub(crate) fn find(draft: &Draft<'_>, id: &AssetId) -> Result<Asset, WalletError> {
-    if *id == AssetId::BTM {
-        return Ok(Asset::native());
+/// Lists an asset that a transaction of an account has, if it was seen before.
+pub(crate) fn meet(draft: &mut Draft<'_>, id: &AssetId) -> Result<(), WalletError> {
+    let seen_key = layout::seen_asset(id);
+    if let Some(asset) = draft.get::<Asset>(&seen_key)? {
+        draft.remove(seen_key);
+        if !draft.contains(&layout::asset(id))? {
+            draft.put(layout::asset(id), &asset);
+        }
     }
-    draft
-        .get(&layout::asset(id))?
-        .ok_or_else(|| WalletError::NoAsset(id.to_string()))
+    Ok(())
+}
+
+/// The asset, if it was made, met or seen.
+pub(crate) fn known(draft: &Draft<'_>, id: &AssetId) -> Result<Option<Asset>, WalletError> {
+    if *id == AssetId::BTM {
+        return Ok(Some(Asset::native()));
+    }
+    let listed = draft.get(&layout::asset(id))?;
+    match listed {
+        Some(asset) => Ok(Some(asset)),
+        None => draft.get(&layout::seen_asset(id)),
+    }
+}
+
+pub(crate) fn find(draft: &Draft<'_>, id: &AssetId) -> Result<Asset, WalletError> {
+    known(draft, id)?.ok_or_else(|| WalletError::NoAsset(id.to_string()))
 }
 
 pub(crate) fn by_alias(snapshot: &dyn Snapshot, alias: &str) -> Result<Asset, WalletError> {

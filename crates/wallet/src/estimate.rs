@@ -5,6 +5,8 @@
 //! paying the fee may need one (`blockchain/txbuilder/estimate.go`). A vote that is taken back is not counted; the
 //! spare input pays for it.
 
+use std::collections::HashMap;
+
 use baton_ledger::{
     Params, Transaction,
     program::{self, Standard},
@@ -59,11 +61,13 @@ impl std::ops::AddAssign for Cost {
 pub fn estimate(template: &Template, params: &Params) -> GasEstimate {
     let (mut single, mut shared, mut issued) = (Cost::default(), Cost::default(), Cost::default());
     let mut last_shared = Cost::default();
+    let instructions: HashMap<usize, &SigningInstruction> = template
+        .signing_instructions
+        .iter()
+        .map(|instruction| (instruction.position, instruction))
+        .collect();
     for (position, input) in template.raw_transaction.inputs.iter().enumerate() {
-        let instruction = template
-            .signing_instructions
-            .iter()
-            .find(|instruction| instruction.position == position);
+        let instruction = instructions.get(&position).copied();
         match (&input.kind, Standard::of(input.program())) {
             (InputKind::Spend(_), Some(Standard::P2wpkh(_))) => {
                 single += Cost {

@@ -291,6 +291,9 @@ impl Wallet {
         if accounts.is_empty() && receivers.is_empty() {
             return Ok(None);
         }
+        for output in &transaction.outputs {
+            asset::meet(draft, &output.asset_id)?;
+        }
         let entries = Entries::of(transaction);
         for (position, receiver) in receivers {
             let output = Unspent::of(

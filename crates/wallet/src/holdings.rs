@@ -28,7 +28,7 @@ pub(crate) fn get(draft: &Draft<'_>, id: &Hash) -> Result<Option<Unspent>, Walle
 /// Adds an output that is not there.
 pub(crate) fn add(draft: &mut Draft<'_>, output: &Unspent) -> Result<(), WalletError> {
     draft.put(layout::unspent(&output.id), output);
-    draft.set(index_key(output), Some(Vec::new()));
+    draft.put(index_key(output), &output.valid_height);
     sums(draft, output, u128::checked_add)
 }
 

@@ -16,9 +16,10 @@
 //! | `q` account, address number, change | its program |
 //! | `S` asset | [`Asset`](crate::asset::Asset) |
 //! | `s` alias | an asset's id |
+//! | `x` asset | an asset that was issued in the chain and not met by an account yet |
 //! | `C` contract | [`Contract`](crate::contract::Contract) |
 //! | `U` output | [`Unspent`](crate::unspent::Unspent) |
-//! | `u` account, asset, vote, amount, output | nothing: outputs of an account, greatest amount first |
+//! | `u` account, asset, vote, amount, output | from which height on it can be spent: outputs of an account, greatest amount first |
 //! | `z` output | a spent output and the height of its spending |
 //! | `b` account, asset | sum of its outputs |
 //! | `v` account, vote | sum of its votes |
@@ -119,6 +120,10 @@ pub(crate) fn asset(id: &AssetId) -> Vec<u8> {
 
 pub(crate) const ASSETS: &[u8] = b"S";
 
+pub(crate) fn seen_asset(id: &AssetId) -> Vec<u8> {
+    key(b'x', &[id.as_bytes()])
+}
+
 pub(crate) fn asset_alias(alias: &str) -> Vec<u8> {
     key(b's', &[alias.as_bytes()])
 }
@@ -165,6 +170,12 @@ pub(crate) fn unspent_of(
     key.extend_from_slice(&(!amount).to_be_bytes());
     key.extend_from_slice(id.as_bytes());
     key
+}
+
+/// The amount in a key made by [`unspent_of`].
+pub(crate) fn unspent_amount(key: &[u8]) -> Option<u64> {
+    let (rest, _) = key.split_last_chunk::<32>()?;
+    rest.last_chunk().map(|amount| !u64::from_be_bytes(*amount))
 }
 
 /// The output that a key made by [`unspent_of`] is of.
@@ -259,6 +270,7 @@ mod tests {
         let of = |amount| unspent_of("a", &AssetId::BTM, &[], amount, &id);
         assert!(of(2) < of(1) && of(u64::MAX) < of(2));
         assert_eq!(unspent_id(&of(1)), Some(id));
+        assert_eq!(unspent_amount(&of(7)), Some(7));
         assert!(transaction_of(None, (255, 1)) < transaction_of(None, (256, 0)));
         assert_eq!(place(&transaction_of(Some("a"), (9, 3))), Some((9, 3)));
         assert_eq!(place(&transaction((9, 3))), Some((9, 3)));

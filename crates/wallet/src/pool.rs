@@ -8,7 +8,8 @@ use baton_ledger::{Entries, Hash, Transaction, entry::spent_output_id};
 use jiff::Timestamp;
 
 use crate::{
-    error::WalletError, holdings, layout, receiver, store::Draft, unspent::Unspent, wallet::Wallet,
+    error::WalletError, follow, holdings, layout, receiver, store::Draft, unspent::Unspent,
+    wallet::Wallet,
 };
 
 /// Most transactions that are watched; as many as the pool has.
@@ -147,10 +148,19 @@ impl Wallet {
             return Err(WalletError::PoolFull(MAX_UNCONFIRMED));
         }
         let mut outputs = Vec::new();
+        // The next block is the first that may have it: from there on votes are locked.
+        let next = follow::best(&draft)?.map_or(0, |best| best.height + 1);
         for (position, receiver) in receivers {
-            if let Some(output) =
-                Unspent::of(transaction, &entries, position, &receiver, 0, self.params())
-            {
+            let made = Unspent::of(
+                transaction,
+                &entries,
+                position,
+                &receiver,
+                next,
+                self.params(),
+            );
+            if let Some(mut output) = made {
+                output.height = 0;
                 outputs.push(output.id);
                 pool.outputs.insert(output.id, output);
             }

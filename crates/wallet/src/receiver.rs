@@ -256,7 +256,7 @@ impl Wallet {
 
     /// The address to which blocks pay; made for the first account if none was set. `None` without accounts.
     pub fn mining_program(&self) -> Result<Option<Vec<u8>>, WalletError> {
-        let key = layout::meta("mining");
+        let key = layout::meta(MINING);
         self.change(|draft| {
             if let Some(program) = draft.get(&key)? {
                 return Ok(Some(program));
@@ -274,7 +274,7 @@ impl Wallet {
     pub fn set_mining_address(&self, address: &str) -> Result<(), WalletError> {
         let program = Address::decode(address, self.params().prefix)?.program();
         self.change(|draft| {
-            draft.put(layout::meta("mining"), &program);
+            draft.put(layout::meta(MINING), &program);
             Ok(())
         })
     }
@@ -286,6 +286,9 @@ impl Wallet {
             .unwrap_or_default()
     }
 }
+
+/// Where the program is to which blocks pay.
+pub(crate) const MINING: &str = "mining";
 
 pub(crate) fn find(
     snapshot: &dyn Snapshot,

@@ -22,7 +22,7 @@ use crate::{
 pub const FEW: usize = 5;
 
 /// So many outputs are looked at for smaller ones, so that a choice among very many takes no longer.
-pub const LOOKED_AT: usize = 2_000;
+pub const LOOKED_AT: usize = 512;
 
 /// Why outputs cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -145,17 +145,25 @@ impl Wallet {
         let snapshot = self.read()?;
         let height = follow::best(&Draft::new(&*snapshot))?.map_or(0, |best| best.height);
 
-        let mut pending: Vec<Unspent> = pool
+        let mut pending: Vec<Candidate> = pool
             .outputs()
             .filter(|output| want.unconfirmed && want.fits(output))
-            .cloned()
+            .map(|output| Candidate {
+                id: output.id,
+                amount: output.amount,
+                valid_height: output.valid_height,
+            })
             .collect();
-        pending.sort_by_key(rank);
+        pending.sort_unstable_by_key(Candidate::rank);
         let prefix = layout::unspent_alike(want.account, &want.asset, want.vote);
         let confirmed = pages(&*snapshot, &prefix, Order::Ascending).map(|record| {
-            let (key, _) = record?;
-            let id = layout::unspent_id(&key).ok_or(WalletError::Missing("output"))?;
-            holdings::get(&Draft::new(&*snapshot), &id)?.ok_or(WalletError::Missing("output"))
+            let (key, value) = record?;
+            let missing = || WalletError::Missing("output");
+            Ok::<_, WalletError>(Candidate {
+                id: layout::unspent_id(&key).ok_or_else(missing)?,
+                amount: layout::unspent_amount(&key).ok_or_else(missing)?,
+                valid_height: layout::decode(&key, &value)?,
+            })
         });
 
         let (mut immature, mut reserved) = (0_u128, 0_u128);
@@ -171,7 +179,7 @@ impl Wallet {
                 true
             }
         });
-        let (outputs, sum) = choose(&mut free, want.amount)?;
+        let (chosen, sum) = choose(&mut free, want.amount)?;
         drop(free);
 
         let (asset, amount) = (want.asset, want.amount);
@@ -207,6 +215,16 @@ impl Wallet {
                 there: sum,
             }
         })?;
+        let draft = Draft::new(&*snapshot);
+        let outputs = chosen
+            .iter()
+            .map(|chosen| {
+                let confirmed = holdings::get(&draft, &chosen.id)?;
+                confirmed
+                    .or_else(|| pool.output(&chosen.id).cloned())
+                    .ok_or(WalletError::Missing("output"))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(Selected {
             reservation: reservations.hold(&outputs, until),
             outputs,
@@ -261,16 +279,26 @@ impl Want<'_> {
     }
 }
 
-/// The order in which outputs are taken.
-fn rank(output: &Unspent) -> (Reverse<u64>, Hash) {
-    (Reverse(output.amount), output.id)
+/// An output that might be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Candidate {
+    id: Hash,
+    amount: u64,
+    valid_height: u64,
 }
 
-/// Two lists in the order of [`rank`] as one; an output in both, which a block is just confirming, is there once.
+impl Candidate {
+    /// The order in which outputs are taken.
+    fn rank(&self) -> (Reverse<u64>, Hash) {
+        (Reverse(self.amount), self.id)
+    }
+}
+
+/// Two lists in the order of [`Candidate::rank`] as one; an output in both, which a block is just confirming, is there once.
 fn merge<E>(
-    confirmed: impl Iterator<Item = Result<Unspent, E>>,
-    pending: impl Iterator<Item = Unspent>,
-) -> impl Iterator<Item = Result<Unspent, E>> {
+    confirmed: impl Iterator<Item = Result<Candidate, E>>,
+    pending: impl Iterator<Item = Candidate>,
+) -> impl Iterator<Item = Result<Candidate, E>> {
     let mut confirmed = confirmed.peekable();
     let mut pending = pending.peekable();
     std::iter::from_fn(move || match (confirmed.peek(), pending.peek()) {
@@ -278,17 +306,17 @@ fn merge<E>(
             pending.next();
             confirmed.next()
         }
-        (Some(Ok(one)), Some(other)) if rank(other) < rank(one) => pending.next().map(Ok),
+        (Some(Ok(one)), Some(other)) if other.rank() < one.rank() => pending.next().map(Ok),
         (Some(_), _) => confirmed.next(),
         (None, _) => pending.next().map(Ok),
     })
 }
 
-/// Chooses from outputs in the order of [`rank`]; all of them, if they are too few. Also their sum.
+/// Chooses from outputs in the order of [`Candidate::rank`]; all of them, if they are too few. Also their sum.
 fn choose<E>(
-    outputs: &mut impl Iterator<Item = Result<Unspent, E>>,
+    outputs: &mut impl Iterator<Item = Result<Candidate, E>>,
     amount: u64,
-) -> Result<(Vec<Unspent>, u128), E> {
+) -> Result<(Vec<Candidate>, u128), E> {
     let wanted = u128::from(amount);
     let (mut chosen, mut sum) = (Vec::new(), 0_u128);
     while sum < wanted {
@@ -326,22 +354,12 @@ mod tests {
 
     use super::*;
 
-    fn output(amount: u64) -> Unspent {
+    fn output(amount: u64) -> Candidate {
         let mut id = [0; 32];
         id[..8].copy_from_slice(&amount.to_be_bytes());
-        Unspent {
+        Candidate {
             id: Hash(id),
-            source_id: Hash::ZERO,
-            source_position: 0,
-            asset_id: AssetId::BTM,
             amount,
-            program: Vec::new(),
-            state_data: Vec::new(),
-            vote: Vec::new(),
-            account: String::new(),
-            number: 1,
-            change: false,
-            height: 1,
             valid_height: 0,
         }
     }

@@ -145,6 +145,12 @@ fn blocks_pay_to_the_first_account_until_told_otherwise() {
     let program = wallet.mining_program().unwrap().unwrap();
     assert_eq!(wallet.mining_program().unwrap().unwrap(), program);
     assert!(wallet.receiver(&program).unwrap().is_some());
+    wallet.delete_account(ALICE).unwrap();
+    assert_eq!(
+        wallet.mining_program().unwrap(),
+        None,
+        "nobody has its keys at hand any more"
+    );
     let other = "sn1qzvhv65r6qkp57fn5ylgpwk6mzry0k5sltc0xkz";
     wallet.set_mining_address(other).unwrap();
     assert_eq!(

@@ -10,68 +10,16 @@ use baton_ledger::{
     vm::{self, Context, TxView},
 };
 use baton_wallet::{
-    Wallet,
     account::AccountName,
     answer::UnspentFilter,
-    build::{BuildError, BuildRequest, MERGE_INPUTS},
+    build::{BuildRequest, MERGE_INPUTS},
     estimate::{self, MERGE_NEU},
-    select::{SelectError, Want},
-    store::MemoryStore,
-    template::{Template, WitnessComponent},
+    template::WitnessComponent,
 };
-use common::{Chain, params, payment, wallet, xprv, xpub};
-use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
+use common::{
+    NOW, OTHER, build, code, control, funded, params, payment, request, sign, spend, xpub,
+};
 use serde_json::{Value, json};
-
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-const OTHER: &str = "sn1qzvhv65r6qkp57fn5ylgpwk6mzry0k5sltc0xkz";
-
-fn later(minutes: i64) -> Timestamp {
-    NOW + SignedDuration::from_mins(minutes)
-}
-
-/// A wallet with accounts `alice` (one key) and `both` (two of two), and BTM in outputs of these amounts for alice.
-fn funded(amounts: &[u64]) -> (Wallet, Chain) {
-    let wallet = wallet(MemoryStore::default());
-    wallet.create_account(&[xpub(1)], 1, "alice").unwrap();
-    wallet
-        .create_account(&[xpub(1), xpub(2)], 2, "both")
-        .unwrap();
-    let program = wallet
-        .create_receiver(AccountName::Alias("alice"), false)
-        .unwrap()
-        .control_program;
-    let mut chain = Chain::default();
-    let outputs = amounts
-        .iter()
-        .map(|amount| Output::original(AssetId::BTM, *amount, program.clone()))
-        .collect();
-    chain.mine(0, &[0x51], vec![payment(1, outputs)]);
-    chain.follow(&wallet);
-    (wallet, chain)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "made where it is passed")]
-fn request(actions: Value) -> BuildRequest {
-    serde_json::from_value(json!({ "actions": actions })).unwrap()
-}
-
-fn spend(amount: u64) -> Value {
-    json!({"type": "spend_account", "account_alias": "alice", "asset_alias": "BTM", "amount": amount})
-}
-
-fn control(amount: u64) -> Value {
-    json!({"type": "control_address", "asset_alias": "btm", "amount": amount, "address": OTHER})
-}
-
-fn build(wallet: &Wallet, actions: Value) -> Result<Template, BuildError> {
-    wallet.build(&request(actions), NOW)
-}
-
-fn code(wallet: &Wallet, actions: Value) -> &'static str {
-    build(wallet, actions).unwrap_err().code()
-}
 
 fn amounts(transaction: &Transaction) -> (Vec<u64>, Vec<u64>) {
     (
@@ -82,19 +30,6 @@ fn amounts(transaction: &Transaction) -> (Vec<u64>, Vec<u64>) {
             .map(|output| output.amount)
             .collect(),
     )
-}
-
-/// Signs with the keys 1 and 2, as often as it takes.
-fn sign(template: &mut Template) {
-    let keys = [xprv(1), xprv(2)];
-    for key in &keys {
-        template
-            .sign_by(|xpub, path, message| {
-                (*xpub == key.xpub()).then(|| key.derive(path.selectors()).sign(message))
-            })
-            .unwrap();
-    }
-    assert!(template.is_complete());
 }
 
 /// What a signature check asks of a transaction.
@@ -382,76 +317,6 @@ fn each_refusal_has_its_code() {
 }
 
 #[test]
-fn too_little_immature_and_reserved_are_told_apart() {
-    let (wallet, mut chain) = funded(&[100, 50]);
-    let program = wallet
-        .create_receiver(AccountName::Alias("alice"), false)
-        .unwrap()
-        .control_program;
-    chain.mine(1000, &program, Vec::new());
-    chain.follow(&wallet);
-    let try_it = |amount| code(&wallet, json!([spend(amount), control(1)]));
-    assert_eq!(try_it(1151), "BTM700");
-    assert_eq!(try_it(1150), "BTM701");
-    assert_eq!(try_it(151), "BTM701");
-    let held = build(&wallet, json!([spend(100), control(1)])).unwrap();
-    assert_eq!(held.raw_transaction.inputs.len(), 1);
-    assert_eq!(try_it(150), "BTM702");
-    assert_eq!(try_it(151), "BTM701");
-    assert!(build(&wallet, json!([spend(50), control(1)])).is_ok());
-    chain.mine_to(11);
-    chain.follow(&wallet);
-    assert!(build(&wallet, json!([spend(1000), control(1)])).is_ok());
-    assert_eq!(try_it(1), "BTM702");
-}
-
-#[test]
-fn reservations_end_by_time_by_number_and_by_output() {
-    let (wallet, _) = funded(&[100]);
-    let mut request = request(json!([spend(1), control(1)]));
-    wallet.build(&request, NOW).unwrap();
-    let held = wallet.list_reservations(NOW);
-    assert_eq!((held.len(), held[0].expires_at), (1, later(30)));
-    assert!(wallet.build(&request, later(29)).is_err());
-    request.ttl = serde_json::from_value::<BuildRequest>(json!({"ttl": 60_000}))
-        .unwrap()
-        .ttl;
-    wallet.build(&request, later(30)).unwrap();
-    let held = wallet.list_reservations(later(30));
-    assert_eq!((held.len(), held[0].expires_at), (1, later(31)));
-    assert!(wallet.release_reservation(held[0].id));
-    assert!(!wallet.release_reservation(held[0].id));
-    wallet.build(&request, later(30)).unwrap();
-    let output = wallet.list_reservations(later(30))[0].outputs[0].id;
-    assert!(wallet.release_output(&output));
-    assert!(!wallet.release_output(&output));
-    request.ttl = SignedDuration::from_hours(25);
-    assert!(matches!(wallet.build(&request, NOW), Err(BuildError::Ttl)));
-    request.ttl = SignedDuration::from_secs(-1);
-    assert!(matches!(wallet.build(&request, NOW), Err(BuildError::Ttl)));
-    let text: BuildRequest = serde_json::from_value(json!({"ttl": "10m"})).unwrap();
-    assert_eq!(text.ttl, SignedDuration::from_mins(10));
-}
-
-#[test]
-fn what_the_pool_makes_is_spent_when_asked_and_what_it_spends_is_not() {
-    let (wallet, _) = funded(&[100]);
-    let mut first = build(&wallet, json!([spend(60), control(60)])).unwrap();
-    sign(&mut first);
-    wallet.add_unconfirmed(&first.raw_transaction, NOW).unwrap();
-    // Its reservation over, the output is still not free: the pool spends it.
-    let when = later(60);
-    let again = |unconfirmed: bool| {
-        let mut spend = spend(40);
-        spend["use_unconfirmed"] = unconfirmed.into();
-        wallet.build(&request(json!([spend, control(1)])), when)
-    };
-    assert_eq!(again(false).unwrap_err().code(), "BTM702");
-    let second = again(true).unwrap().raw_transaction;
-    assert_eq!(amounts(&second), (vec![40], vec![1]));
-}
-
-#[test]
 fn spends_of_one_account_and_asset_are_one_and_a_base_is_built_upon() {
     let (wallet, _) = funded(&[100, 30]);
     let template = build(&wallet, json!([spend(60), control(1), spend(60)])).unwrap();
@@ -576,76 +441,4 @@ fn chains_refuse_what_they_cannot_merge() {
             .contains("only support BTM")
     );
     assert_eq!(wallet.list_reservations(NOW).len(), 1);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// However reserving, releasing and the passing of time follow each other: no output is in two reservations,
-    /// each holds enough, and the reason of a refusal is the true one.
-    #[test]
-    fn no_output_is_reserved_twice(
-        amounts in prop::collection::vec(1..50_u64, 1..12),
-        steps in prop::collection::vec((0..4_u8, 1..120_u64), 1..30),
-    ) {
-        let (wallet, _) = funded(&amounts);
-        let account = wallet.account(AccountName::Alias("alice")).unwrap().id;
-        let total: u128 = amounts.iter().map(|amount| u128::from(*amount)).sum();
-        let mut now = NOW;
-        for (step, number) in steps {
-            let held = wallet.list_reservations(now);
-            let held_sum: u128 = held.iter().flat_map(|one| &one.outputs).map(|one| u128::from(one.amount)).sum();
-            match step {
-                0 | 1 => {
-                    let want = Want { account: &account, asset: AssetId::BTM, amount: number, vote: &[], unconfirmed: false };
-                    let until = now + SignedDuration::from_mins(5);
-                    match wallet.reserve(&want, now, until) {
-                        Ok(selected) => {
-                            let sum: u64 = selected.outputs.iter().map(|one| one.amount).sum();
-                            prop_assert_eq!(sum, number + selected.change);
-                        }
-                        Err(SelectError::Insufficient { .. }) => prop_assert!(total < u128::from(number)),
-                        Err(SelectError::Reserved { .. }) => {
-                            prop_assert!(total >= u128::from(number) && total - held_sum < u128::from(number));
-                        }
-                        Err(other) => panic!("{other}"),
-                    }
-                }
-                2 => if let Some(one) = held.first() {
-                    prop_assert!(wallet.release_reservation(one.id));
-                },
-                _ => now += SignedDuration::from_mins(i64::try_from(number % 7).unwrap()),
-            }
-            let mut seen = HashSet::new();
-            for one in wallet.list_reservations(now) {
-                prop_assert!(one.expires_at > now);
-                for output in &one.outputs {
-                    prop_assert!(seen.insert(output.id), "{} is held twice", output.id);
-                }
-            }
-        }
-    }
-
-    /// Whatever JSON comes as actions: an answer, never a panic, and nothing stays reserved after a refusal.
-    #[test]
-    fn actions_of_any_shape_are_answered(kind in 0..10_usize, fields in prop::collection::vec((0..9_usize, 0..8_usize), 0..6)) {
-        let (wallet, _) = funded(&[100]);
-        let kinds = ["spend_account", "spend_account_unspent_output", "issue", "control_address", "control_program",
-            "retire", "register_contract", "vote_output", "veto", "?"];
-        let names = ["account_id", "account_alias", "asset_id", "asset_alias", "amount", "address", "vote", "arguments", "output_id"];
-        let values = [json!(null), json!(""), json!("alice"), json!("BTM"), json!(1), json!(u64::MAX), json!([{}]), json!("11".repeat(32))];
-        let mut action = json!({"type": kinds[kind]});
-        for (name, value) in fields {
-            action[names[name]] = values[value].clone();
-        }
-        for actions in [json!([action.clone(), control(1)]), json!([spend(1), action])] {
-            if let Err(error) = build(&wallet, actions) {
-                prop_assert!(error.code().starts_with("BTM"));
-                prop_assert!(wallet.list_reservations(NOW).is_empty());
-            }
-            for held in wallet.list_reservations(NOW) {
-                wallet.release_reservation(held.id);
-            }
-        }
-    }
 }

@@ -2,84 +2,17 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-
-use baton_ledger::{AssetId, Entries, Hash, Input, InputKind, Output, Transaction};
+use baton_ledger::{AssetId, Hash, Input, InputKind, Output, Transaction};
 use baton_wallet::{
-    Page, Wallet, WalletError,
+    Page, WalletError,
     account::AccountName,
     answer::{History, HistoryFilter, UnspentFilter},
     follow::{Attached, REMEMBERED_BLOCKS},
     store::MemoryStore,
 };
-use common::{Chain, on_each_store, payment, wallet, xpub};
-use jiff::Timestamp;
-use proptest::prelude::*;
-
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-
-fn account(wallet: &Wallet, alias: &str, key: u8) -> (String, Vec<u8>) {
-    let id = wallet.create_account(&[xpub(key)], 1, alias).unwrap().id;
-    let receiver = wallet.create_receiver(AccountName::Id(&id), false).unwrap();
-    (id, receiver.control_program)
-}
-
-fn pay(from: u64, amount: u64, program: &[u8]) -> Transaction {
-    payment(
-        from,
-        vec![Output::original(AssetId::BTM, amount, program.to_vec())],
-    )
-}
-
-/// A transaction that spends what `wallet` has in these outputs, and pays to others.
-fn spend(wallet: &Wallet, ids: &[Hash], outputs: Vec<Output>) -> Transaction {
-    let inputs = ids
-        .iter()
-        .map(|id| wallet.unspent_output(id).unwrap().unwrap().input())
-        .collect();
-    Transaction {
-        version: 1,
-        time_range: 0,
-        inputs,
-        outputs,
-    }
-}
-
-/// Everything that can be asked about what accounts hold.
-fn state(wallet: &Wallet) -> (String, String, String, String) {
-    let json = |value: serde_json::Value| value.to_string();
-    let history = HistoryFilter {
-        detail: true,
-        ..HistoryFilter::default()
-    };
-    (
-        json(serde_json::to_value(wallet.balances(None).unwrap()).unwrap()),
-        json(serde_json::to_value(wallet.votes(None).unwrap()).unwrap()),
-        json(
-            serde_json::to_value(wallet.unspent_outputs(&UnspentFilter::default()).unwrap())
-                .unwrap(),
-        ),
-        json(serde_json::to_value(wallet.transactions(&history).unwrap()).unwrap()),
-    )
-}
-
-/// Checks that the sums are the sums of the outputs.
-fn check_sums(wallet: &Wallet) {
-    let mut balances: BTreeMap<(String, AssetId), u64> = BTreeMap::new();
-    for output in wallet.unspent_outputs(&UnspentFilter::default()).unwrap() {
-        *balances
-            .entry((output.account_id, output.asset_id))
-            .or_default() += output.amount;
-    }
-    balances.retain(|_, sum| *sum > 0);
-    let listed: BTreeMap<_, _> = wallet
-        .balances(None)
-        .unwrap()
-        .into_iter()
-        .map(|balance| ((balance.account_id, balance.asset_id), balance.amount))
-        .collect();
-    assert_eq!(listed, balances);
-}
+use common::{
+    Chain, NOW, account, check_sums, on_each_store, pay, payment, spending, state, wallet, xpub,
+};
 
 #[test]
 fn outputs_come_and_go_with_blocks() {
@@ -102,7 +35,7 @@ fn outputs_come_and_go_with_blocks() {
         let spent = outputs.iter().find(|one| one.amount == 100).unwrap().id;
         let vote = Output::vote(30, program.clone(), xpub(9).as_bytes().to_vec());
         let change = Output::original(AssetId::BTM, 20, to_bob.clone());
-        let transaction = spend(&wallet, &[spent], vec![vote, change]);
+        let transaction = spending(&wallet, &[spent], vec![vote, change]);
         chain.mine(0, &[0x51], vec![transaction.clone()]);
         chain.follow(&wallet);
         check_sums(&wallet);
@@ -312,12 +245,12 @@ fn the_pool_is_shown_until_a_block_takes_it() {
     chain.mine(0, &[0x51], vec![pay(1, 100, &program)]);
     chain.follow(&wallet);
     let output = wallet.unspent_outputs(&UnspentFilter::default()).unwrap()[0].id;
-    let one = spend(
+    let one = spending(
         &wallet,
         &[output],
         vec![Output::original(AssetId::BTM, 60, program.clone())],
     );
-    let rival = spend(
+    let rival = spending(
         &wallet,
         &[output],
         vec![Output::original(AssetId::BTM, 61, program.clone())],
@@ -365,7 +298,15 @@ fn assets_of_others_are_known_by_what_they_say() {
         arguments: Vec::new(),
     };
     let mut chain = Chain::default();
-    let mut transactions = Vec::new();
+    // Nobody here has it yet.
+    let stranger = issue(b"{\"name\":\"y\"}");
+    let later = stranger.asset_id();
+    let mut transactions = vec![Transaction {
+        version: 1,
+        time_range: 0,
+        outputs: vec![Output::original(later, 9, vec![0x51])],
+        inputs: vec![Input::from(InputKind::Issuance(stranger))],
+    }];
     for definition in [b"{\"name\":\"x\"}".as_slice(), b"no json", b"[1]"] {
         let issuance = issue(definition);
         let output = Output::original(issuance.asset_id(), 9, program.clone());
@@ -390,6 +331,11 @@ fn assets_of_others_are_known_by_what_they_say() {
         3,
         "the others are shown too"
     );
+    assert_eq!(wallet.asset(&later).unwrap().alias, later.to_string());
+    let paid = payment(5, vec![Output::original(later, 2, program)]);
+    chain.mine(0, &[0x51], vec![paid]);
+    chain.follow(&wallet);
+    assert_eq!(wallet.assets().unwrap().len(), 3);
     wallet.rename_asset(&known, "theirs").unwrap();
     assert_eq!(wallet.asset_by_alias("theirs").unwrap().id, known);
 }
@@ -411,7 +357,7 @@ fn forgetting_an_account_leaves_the_others_whole() {
     chain.follow(&wallet);
     let first = wallet.unspent_outputs(&UnspentFilter::default()).unwrap();
     let seven = first.iter().find(|one| one.amount == 7).unwrap().id;
-    let spending = spend(
+    let spending = spending(
         &wallet,
         &[seven],
         vec![Output::original(AssetId::BTM, 2, program)],
@@ -438,187 +384,4 @@ fn forgetting_an_account_leaves_the_others_whole() {
     wallet.rescan(0).unwrap();
     chain.follow(&wallet);
     check_sums(&wallet);
-}
-
-/// What happens in one block of a random history.
-#[derive(Debug, Clone)]
-enum Event {
-    Pay {
-        account: usize,
-        amount: u64,
-    },
-    Vote {
-        account: usize,
-        amount: u64,
-        validator: u8,
-    },
-    /// Spends the n-th output of those there, to an account or to a stranger.
-    Spend {
-        nth: usize,
-        to: Option<usize>,
-    },
-    Reward {
-        account: usize,
-    },
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        (0..2_usize, 0..9_u64).prop_map(|(account, amount)| Event::Pay { account, amount }),
-        (0..2_usize, 1..9_u64, 0..2_u8).prop_map(|(account, amount, validator)| Event::Vote {
-            account,
-            amount,
-            validator
-        }),
-        (any::<usize>(), prop::option::of(0..2_usize))
-            .prop_map(|(nth, to)| Event::Spend { nth, to }),
-        (0..2_usize).prop_map(|account| Event::Reward { account }),
-    ]
-}
-
-/// Makes the block of these events; `wallet` knows what can be spent.
-fn mine(chain: &mut Chain, wallet: &Wallet, programs: &[Vec<u8>], events: &[Event], salt: u64) {
-    let mut there: Vec<Hash> = wallet
-        .unspent_outputs(&UnspentFilter::default())
-        .unwrap()
-        .iter()
-        .map(|one| one.id)
-        .collect();
-    let (mut transactions, mut reward) = (Vec::new(), (0, vec![0x51]));
-    for (index, event) in events.iter().enumerate() {
-        let from = salt * 100 + index as u64;
-        match event {
-            Event::Pay { account, amount } => {
-                transactions.push(pay(from, *amount, &programs[*account]));
-            }
-            Event::Vote {
-                account,
-                amount,
-                validator,
-            } => {
-                let vote = xpub(*validator).as_bytes().to_vec();
-                transactions.push(payment(
-                    from,
-                    vec![Output::vote(*amount, programs[*account].clone(), vote)],
-                ));
-            }
-            Event::Spend { nth, to } if !there.is_empty() => {
-                let id = there.swap_remove(nth % there.len());
-                let output = wallet.unspent_output(&id).unwrap().unwrap();
-                let program = to.map_or(vec![0x51], |to| programs[to].clone());
-                transactions.push(Transaction {
-                    version: 1,
-                    time_range: 0,
-                    inputs: vec![output.input()],
-                    outputs: vec![Output::original(output.asset_id, output.amount, program)],
-                });
-            }
-            Event::Spend { .. } => {}
-            Event::Reward { account } => reward = (from + 1, programs[*account].clone()),
-        }
-    }
-    // What the last transaction made is spent in the same block.
-    if let Some(last) = transactions.last().filter(|_| salt.is_multiple_of(2))
-        && let Some(output) = last
-            .outputs
-            .first()
-            .filter(|output| programs.contains(&output.control_program))
-        && matches!(output.kind, baton_ledger::OutputKind::Original)
-    {
-        let entries = Entries::of(last);
-        let spent = baton_ledger::transaction::SpentOutput {
-            source_id: entries.mux_id,
-            asset_id: output.asset_id,
-            amount: output.amount,
-            source_position: 0,
-            control_program: output.control_program.clone(),
-            state_data: Vec::new(),
-            suffix: Vec::new(),
-        };
-        let input = Input::from(InputKind::Spend(baton_ledger::transaction::Spend {
-            output: spent,
-            arguments: Vec::new(),
-        }));
-        let outputs = vec![Output::original(
-            AssetId::BTM,
-            output.amount,
-            programs[0].clone(),
-        )];
-        transactions.push(Transaction {
-            version: 1,
-            time_range: 0,
-            inputs: vec![input],
-            outputs,
-        });
-    }
-    chain.mine(reward.0, &reward.1, transactions);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    /// Whatever happens: sums are the sums of outputs; going back to any block and forward again, with the store
-    /// opened anew, ends in the same state; and so does a wallet that sees everything for the first time.
-    #[test]
-    fn sums_hold_and_every_way_leads_to_the_same_state(
-        history in prop::collection::vec(prop::collection::vec(event(), 0..4), 1..12),
-        back_to in 0..14_u64,
-        lose in 0..14_usize,
-    ) {
-        let store = MemoryStore::default();
-        let mut wallet = wallet(store.clone());
-        let programs = [account(&wallet, "alice", 1).1, account(&wallet, "bob", 2).1];
-        let fresh = MemoryStore::default();
-        fresh.commit_all_of(&store);
-
-        let mut chain = Chain::default();
-        for (salt, events) in history.iter().enumerate() {
-            mine(&mut chain, &wallet, &programs, events, salt as u64);
-            wallet = common::wallet(store.clone());
-            chain.follow(&wallet);
-            check_sums(&wallet);
-        }
-        let end = state(&wallet);
-
-        wallet.rescan(back_to).unwrap();
-        check_sums(&wallet);
-        wallet = common::wallet(store.clone());
-        chain.follow(&wallet);
-        prop_assert_eq!(&state(&wallet), &end);
-
-        let mut shorter = chain.clone();
-        shorter.blocks.truncate(lose);
-        shorter.follow(&wallet);
-        check_sums(&wallet);
-        let first_time = common::wallet(fresh);
-        shorter.follow(&first_time);
-        prop_assert_eq!(&state(&wallet), &state(&first_time));
-        chain.follow(&wallet);
-        chain.follow(&first_time);
-        prop_assert_eq!(&state(&wallet), &end);
-        prop_assert_eq!(&state(&first_time), &end);
-    }
-}
-
-/// Copies a store.
-trait CommitAll {
-    fn commit_all_of(&self, other: &MemoryStore);
-}
-
-impl CommitAll for MemoryStore {
-    fn commit_all_of(&self, other: &MemoryStore) {
-        use baton_wallet::store::{Order, Store};
-        let records = other
-            .snapshot()
-            .unwrap()
-            .scan(&[], &[0xff], Order::Ascending, usize::MAX)
-            .unwrap();
-        self.commit(
-            records
-                .into_iter()
-                .map(|(key, value)| (key, Some(value)))
-                .collect(),
-        )
-        .unwrap();
-    }
 }

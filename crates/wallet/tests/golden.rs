@@ -16,7 +16,9 @@ use baton_wallet::{
     store::MemoryStore,
     template::Template,
 };
-use common::{Chain, golden, golden_backup, golden_chain, golden_keys, params, wallet};
+use common::{
+    Chain, golden, golden_backup, golden_block, golden_chain, golden_keys, params, wallet,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -292,6 +294,23 @@ fn unspent_outputs_have_bytomds_fields() {
             "asset_definition": {"decimals": 8, "description": "Bytom Official Issue", "name": "BTM", "symbol": "BTM"},
         }]),
     );
+}
+
+#[test]
+fn transactions_of_blocks_are_described_as_bytomd_does() {
+    for height in [159, 163, 167] {
+        let described = golden(&format!("v2-more-block-{height}"));
+        let block = golden_block(&format!("v2-more-rawblock-{height}"));
+        let described = described.get("data").unwrap_or(&described);
+        let described = described["transactions"].as_array().unwrap();
+        assert_eq!(described.len(), block.transactions.len());
+        for (transaction, described) in block.transactions.iter().zip(described) {
+            let ours = DecodedTransaction::of(transaction, params().prefix);
+            same(&ours.inputs, &described["inputs"]);
+            same(&ours.outputs, &described["outputs"]);
+            assert_eq!(json!(ours.tx_id.to_string()), described["id"]);
+        }
+    }
 }
 
 #[test]

@@ -9,9 +9,10 @@ use baton_ledger::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{is_none_or_empty, known_asset};
+use super::is_none_or_empty;
 use crate::{
     account::Account,
+    asset,
     error::WalletError,
     layout,
     receiver::Receiver,
@@ -230,7 +231,7 @@ impl AnnotatedOutput {
 
 /// The alias and definition of an asset; nothing and `null` if it is unknown.
 fn asset_names(draft: &Draft<'_>, id: &AssetId) -> Result<(String, Value), WalletError> {
-    Ok(known_asset(draft, id)?.map_or_else(
+    Ok(asset::known(draft, id)?.map_or_else(
         || (String::new(), Value::Null),
         |asset| (asset.alias.clone(), asset.definition_json()),
     ))

@@ -19,21 +19,14 @@ pub use self::{
 use baton_ledger::AssetId;
 use serde_json::Value;
 
-use crate::{asset::Asset, error::WalletError, layout, store::Draft};
+use crate::{asset, error::WalletError, store::Draft};
 
 /// The asset, or what stands for one that the wallet does not know: named by its id, undefined.
 fn asset_or_id(draft: &Draft<'_>, id: &AssetId) -> Result<(String, Value), WalletError> {
-    Ok(match known_asset(draft, id)? {
+    Ok(match asset::known(draft, id)? {
         Some(asset) => (asset.alias.clone(), asset.definition_json()),
         None => (id.to_string(), Value::Object(serde_json::Map::new())),
     })
-}
-
-fn known_asset(draft: &Draft<'_>, id: &AssetId) -> Result<Option<Asset>, WalletError> {
-    if *id == AssetId::BTM {
-        return Ok(Some(Asset::native()));
-    }
-    draft.get(&layout::asset(id))
 }
 
 fn is_none_or_empty(text: &str) -> bool {

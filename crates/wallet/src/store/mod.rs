@@ -225,6 +225,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("wallet.redb");
         suite(&RedbStore::open(&path).unwrap());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "it is nobody else's business");
+        }
         let again = RedbStore::open(&path).unwrap();
         let snapshot = again.snapshot().unwrap();
         assert_eq!(snapshot.get(&[7, 0, 0]).unwrap().unwrap(), [1, 1]);

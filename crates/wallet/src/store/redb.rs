@@ -1,6 +1,7 @@
 //! A store in one file, by redb: copy on write, synced to the disk with every batch.
 
 use std::{
+    fs::{File, OpenOptions},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -8,6 +9,9 @@ use std::{
 use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase, TableDefinition};
 
 use super::{Batch, Order, Record, Snapshot, Store, StoreError};
+
+/// Memory for pages of the file.
+const CACHE_BYTES: usize = 64 << 20;
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("wallet");
 
@@ -26,7 +30,14 @@ impl RedbStore {
             path: path.clone(),
             source: source.into(),
         };
-        let database = match Database::create(&path) {
+        let file = open_file(&path).map_err(|source| StoreError::Open {
+            path: path.clone(),
+            source: source.into(),
+        })?;
+        let opened = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_file(file);
+        let database = match opened {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::InUse(path)),
             Err(error) => return Err(failed(error.into())),
@@ -44,6 +55,20 @@ impl RedbStore {
             path: Arc::new(path),
         })
     }
+}
+
+/// Opens the file or makes it, for its owner only, and so that its name survives too.
+fn open_file(path: &Path) -> std::io::Result<File> {
+    let new = !path.try_exists()?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    if new && let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(file)
 }
 
 fn unreadable(path: &Path, source: impl Into<redb::Error>) -> StoreError {
@@ -77,7 +102,9 @@ impl Store for RedbStore {
 }
 
 fn write(database: &Database, batch: Batch) -> Result<(), redb::Error> {
-    let write = database.begin_write()?;
+    let mut write = database.begin_write()?;
+    // What is free is written down too, so that after a crash nothing has to be searched through.
+    write.set_quick_repair(true);
     {
         let mut table = write.open_table(RECORDS)?;
         for (key, change) in batch {

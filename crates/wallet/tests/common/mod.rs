@@ -1,18 +1,25 @@
 //! A chain of blocks without consensus, for wallets to follow; and the accounts of the captured answers.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+use std::collections::BTreeMap;
+
 use baton_ledger::{
     AssetId, Block, Hash, Header, Input, InputKind, Output, Params, Transaction,
     transaction::{Coinbase, SpentOutput},
 };
 use baton_wallet::{
     Wallet,
+    account::AccountName,
+    answer::{HistoryFilter, UnspentFilter},
     backup::Backup,
+    build::{BuildError, BuildRequest},
     chainkd::{XPrv, XPub},
     mnemonic::{Language, Mnemonic},
     store::{MemoryStore, RedbStore, Store},
+    template::Template,
 };
-use serde_json::Value;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 pub fn params() -> Params {
     Params::solonet(Vec::new())
@@ -182,4 +189,129 @@ pub fn golden_keys() -> Vec<(String, XPrv)> {
             (alias, XPrv::root(&*phrase.seed()))
         })
         .collect()
+}
+
+pub fn account(wallet: &Wallet, alias: &str, key: u8) -> (String, Vec<u8>) {
+    let id = wallet.create_account(&[xpub(key)], 1, alias).unwrap().id;
+    let receiver = wallet.create_receiver(AccountName::Id(&id), false).unwrap();
+    (id, receiver.control_program)
+}
+
+pub fn pay(from: u64, amount: u64, program: &[u8]) -> Transaction {
+    payment(
+        from,
+        vec![Output::original(AssetId::BTM, amount, program.to_vec())],
+    )
+}
+
+/// A transaction that spends what `wallet` has in these outputs, and pays to others.
+pub fn spending(wallet: &Wallet, ids: &[Hash], outputs: Vec<Output>) -> Transaction {
+    let inputs = ids
+        .iter()
+        .map(|id| wallet.unspent_output(id).unwrap().unwrap().input())
+        .collect();
+    Transaction {
+        version: 1,
+        time_range: 0,
+        inputs,
+        outputs,
+    }
+}
+
+/// Everything that can be asked about what accounts hold.
+pub fn state(wallet: &Wallet) -> (String, String, String, String) {
+    let json = |value: serde_json::Value| value.to_string();
+    let history = HistoryFilter {
+        detail: true,
+        ..HistoryFilter::default()
+    };
+    (
+        json(serde_json::to_value(wallet.balances(None).unwrap()).unwrap()),
+        json(serde_json::to_value(wallet.votes(None).unwrap()).unwrap()),
+        json(
+            serde_json::to_value(wallet.unspent_outputs(&UnspentFilter::default()).unwrap())
+                .unwrap(),
+        ),
+        json(serde_json::to_value(wallet.transactions(&history).unwrap()).unwrap()),
+    )
+}
+
+/// Checks that the sums are the sums of the outputs.
+pub fn check_sums(wallet: &Wallet) {
+    let mut balances: BTreeMap<(String, AssetId), u64> = BTreeMap::new();
+    for output in wallet.unspent_outputs(&UnspentFilter::default()).unwrap() {
+        *balances
+            .entry((output.account_id, output.asset_id))
+            .or_default() += output.amount;
+    }
+    balances.retain(|_, sum| *sum > 0);
+    let listed: BTreeMap<_, _> = wallet
+        .balances(None)
+        .unwrap()
+        .into_iter()
+        .map(|balance| ((balance.account_id, balance.asset_id), balance.amount))
+        .collect();
+    assert_eq!(listed, balances);
+}
+
+pub const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+pub const OTHER: &str = "sn1qzvhv65r6qkp57fn5ylgpwk6mzry0k5sltc0xkz";
+
+pub fn later(minutes: i64) -> Timestamp {
+    NOW + SignedDuration::from_mins(minutes)
+}
+
+/// A wallet with accounts `alice` (one key) and `both` (two of two), and BTM in outputs of these amounts for alice.
+pub fn funded(amounts: &[u64]) -> (Wallet, Chain) {
+    let wallet = wallet(MemoryStore::default());
+    wallet.create_account(&[xpub(1)], 1, "alice").unwrap();
+    wallet
+        .create_account(&[xpub(1), xpub(2)], 2, "both")
+        .unwrap();
+    let program = wallet
+        .create_receiver(AccountName::Alias("alice"), false)
+        .unwrap()
+        .control_program;
+    let mut chain = Chain::default();
+    let outputs = amounts
+        .iter()
+        .map(|amount| Output::original(AssetId::BTM, *amount, program.clone()))
+        .collect();
+    chain.mine(0, &[0x51], vec![payment(1, outputs)]);
+    chain.follow(&wallet);
+    (wallet, chain)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "made where it is passed")]
+pub fn request(actions: Value) -> BuildRequest {
+    serde_json::from_value(json!({ "actions": actions })).unwrap()
+}
+
+pub fn spend(amount: u64) -> Value {
+    json!({"type": "spend_account", "account_alias": "alice", "asset_alias": "BTM", "amount": amount})
+}
+
+pub fn control(amount: u64) -> Value {
+    json!({"type": "control_address", "asset_alias": "btm", "amount": amount, "address": OTHER})
+}
+
+pub fn build(wallet: &Wallet, actions: Value) -> Result<Template, BuildError> {
+    wallet.build(&request(actions), NOW)
+}
+
+pub fn code(wallet: &Wallet, actions: Value) -> &'static str {
+    build(wallet, actions).unwrap_err().code()
+}
+
+/// Signs with the keys 1 and 2, as often as it takes.
+pub fn sign(template: &mut Template) {
+    let keys = [xprv(1), xprv(2)];
+    for key in &keys {
+        template
+            .sign_by(|xpub, path, message| {
+                (*xpub == key.xpub()).then(|| key.derive(path.selectors()).sign(message))
+            })
+            .unwrap();
+    }
+    assert!(template.is_complete());
 }
