@@ -143,9 +143,8 @@ async fn hup_to_the_old_one_and_quit_to_the_new_one_goes_back() {
     let again = nginx
         .server
         .wait("another successor", || {
-            let said = nginx.server.all_said().into_iter();
-            said.filter(|said| said.generation == 2 && said.pid != after.pid)
-                .last()
+            let mut said = nginx.server.all_said().into_iter();
+            said.rfind(|said| said.generation == 2 && said.pid != after.pid)
         })
         .await;
     nginx.files(Some(again.pid), Some(before.pid)).await;
