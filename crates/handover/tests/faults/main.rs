@@ -5,5 +5,6 @@ mod harness;
 
 mod counting;
 mod drain;
+mod exclusives;
 mod kills;
 mod smoke;
