@@ -8,3 +8,5 @@ mod drain;
 mod exclusives;
 mod kills;
 mod smoke;
+mod states;
+mod successors;
