@@ -5,5 +5,8 @@ mod harness;
 
 mod counting;
 mod drain;
+mod exclusives;
 mod kills;
 mod smoke;
+mod states;
+mod successors;
