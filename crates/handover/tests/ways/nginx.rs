@@ -107,6 +107,10 @@ async fn usr2_then_quit_to_the_old_one_is_an_upgrade() {
         .await;
     assert_eq!(generation(&kept.get("/").await.unwrap().body), 2);
 
+    // By the book WINCH comes before QUIT; here the old one sleeps already.
+    signal(before.pid, Signal::WINCH);
+    nginx.server.logged_times(3, &["a signal is ignored"]).await;
+    assert_eq!(nginx.answers().await, 2);
     signal(before.pid, Signal::QUIT);
     gone(before.pid).await;
     nginx.files(Some(after.pid), None).await;
