@@ -633,7 +633,10 @@ impl Driver {
     fn resume(&mut self) {
         // Given up first: then nobody else holds the cargo.
         self.effect = None;
-        let parcels = effects::with(&self.cargo, |cargo| std::mem::take(&mut cargo.parcels));
+        let parcels = effects::with(&self.cargo, |cargo| {
+            cargo.states = Arc::default();
+            std::mem::take(&mut cargo.parcels)
+        });
         match Arc::try_unwrap(parcels) {
             Ok(parcels) => self.shared.registry.restore(parcels),
             Err(_) => error!("connections are still being sent and cannot come back"),

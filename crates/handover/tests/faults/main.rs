@@ -7,6 +7,8 @@ mod counting;
 mod drain;
 mod exclusives;
 mod kills;
+mod series;
 mod smoke;
 mod states;
+mod strangers;
 mod successors;
