@@ -2,7 +2,8 @@
 //!
 //! `--bytes N`: the size of the state that the first generation makes; `--schema NEWEST:OLDEST`, one of 1:1, 2:1, 2:2, 3:3; `--lock FILE`;
 //! `--jam FILE`: the file cannot be locked while that one exists. `GET /` tells the state's length and sum, how often it was written, and
-//! the pid; `GET /wait` waits until `--release FILE` exists, `GET /hold` borrows the lock meanwhile.
+//! the pid; `GET /wait` waits until `--release FILE` exists, `GET /hold` borrows the lock meanwhile,
+//! `GET /late` afterwards.
 
 use std::error::Error;
 use std::fs::File;
@@ -13,8 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::get;
-use baton_handover::{BoxError, Exclusive, Handover, State};
+use baton_handover::{Borrowed, BoxError, Exclusive, Handover, State};
 use serde::{Deserialize, Serialize};
 
 mod common;
@@ -54,12 +56,10 @@ async fn run<const NEWEST: u32, const OLDEST: u32>(
     let path = |name: &str| options.option(name).map(PathBuf::from);
     let settings = options.settings("stateful");
     let settings = settings.state::<Blob<NEWEST, OLDEST>>("blob");
-    if options.option("grandchild").is_some() {
-        // It outlives this process and has whatever such a child gets.
-        let mut child = Command::new("sleep");
-        child.arg("600").stdin(Stdio::null()).spawn()?;
-    }
+    let grandchild = options.option("grandchild").unwrap_or_default();
+    child(grandchild == "early")?;
     let mut handover = Handover::begin(settings).await?;
+    child(grandchild == "late")?;
     let listener = handover.tcp("http", options.listen).await?;
     let address = listener.local_addr()?;
     let blob: Option<Blob<NEWEST, OLDEST>> = handover.state("blob").await?;
@@ -94,28 +94,55 @@ async fn run<const NEWEST: u32, const OLDEST: u32>(
             std::process::id()
         )
     };
-    let (hold, release) = (lock, path("release").unwrap_or_default());
-    let wait = move |lock: Option<Exclusive<File>>| async move {
-        let borrowed = match &lock {
-            Some(lock) => Some(lock.get().await),
-            None => None,
-        };
-        tracing::info!(borrowed = borrowed.is_some(), "a request waits");
+    let release = path("release").unwrap_or_default();
+    let wait = move |borrows: bool| async move {
+        tracing::info!(borrowed = borrows, "a request waits");
         while !release.exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         format!("waited pid {}", std::process::id())
     };
-    let hold = {
-        let wait = wait.clone();
-        move || wait(hold)
-    };
+    let (hold, held, late, lately) = (wait.clone(), lock.clone(), wait.clone(), lock);
     let app = Router::new()
         .route("/", get(tell))
-        .route("/wait", get(move || wait(None)))
-        .route("/hold", get(hold));
+        .route("/wait", get(move || wait(false)))
+        .route(
+            "/hold",
+            get(move || async move {
+                let _borrowed = borrow(held).await?;
+                Ok::<_, (StatusCode, String)>(hold(true).await)
+            }),
+        )
+        .route(
+            "/late",
+            get(move || async move {
+                let waited = late(false).await;
+                borrow(lately).await.map(|_| waited)
+            }),
+        );
     serving.http(listener, app).await;
     Ok(())
+}
+
+/// A child that outlives this process and has whatever such a child gets.
+fn child(wanted: bool) -> std::io::Result<()> {
+    if wanted {
+        let mut child = Command::new("sleep");
+        child.arg("600").stdin(Stdio::null()).spawn()?;
+    }
+    Ok(())
+}
+
+async fn borrow(
+    lock: Option<Exclusive<File>>,
+) -> Result<Option<Borrowed<File>>, (StatusCode, String)> {
+    match lock {
+        Some(lock) => match lock.get().await {
+            Ok(borrowed) => Ok(Some(borrowed)),
+            Err(gone) => Err((StatusCode::SERVICE_UNAVAILABLE, gone.to_string())),
+        },
+        None => Ok(None),
+    }
 }
 
 /// Locks the file as databases do (`flock`): a second process is refused.

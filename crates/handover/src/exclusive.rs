@@ -17,7 +17,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
 /// What the program's own opening function may fail with.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The successor holds the resource: this generation will not get it back.
+/// The successor holds the resource. This generation gets it back only if that one dies while this one still drains or sleeps.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 #[error("exclusive {name:?} belongs to the next generation")]
 pub struct Gone {
@@ -197,14 +197,19 @@ impl<T: Send + Sync + 'static> Resource for Exclusive<T> {
 
     fn acquire(&self) -> Doing<'_> {
         Box::pin(async move {
-            let mut slot = Arc::clone(&self.cell.slot).write_owned().await;
-            if matches!(*slot, Slot::Held(_)) {
+            // Never released: a borrower may have it for long, and is not to be waited for.
+            if self.held() {
                 return Ok(());
             }
-            let open = Arc::clone(&self.cell.open);
+            let mut slot = Arc::clone(&self.cell.slot).write_owned().await;
+            let cell = Arc::clone(&self.cell);
             // Opening blocks: a database reads its file. The slot goes along, so that giving up waiting leaves nothing half done.
             let opened = tokio::task::spawn_blocking(move || {
-                *slot = Slot::Held(open()?);
+                if !matches!(*slot, Slot::Held(_)) {
+                    *slot = Slot::Held((cell.open)()?);
+                }
+                // Before the slot is free: a release that follows at once has the last word.
+                cell.turn.send_replace(Turn::Held);
                 Ok(())
             });
             opened
@@ -213,9 +218,7 @@ impl<T: Send + Sync + 'static> Resource for Exclusive<T> {
                 .map_err(|source| ExclusiveError::Open {
                     name: self.cell.name.clone(),
                     source,
-                })?;
-            self.cell.turn.send_replace(Turn::Held);
-            Ok(())
+                })
         })
     }
 
@@ -310,6 +313,33 @@ mod tests {
         drop(borrowed);
         probe.release(LIMIT).await.unwrap();
         assert!(!probe.held());
+    }
+
+    #[tokio::test]
+    async fn what_was_not_released_is_not_waited_for() {
+        let open = Arc::new(AtomicUsize::new(0));
+        let probe = probe(&open);
+        probe.acquire().await.unwrap();
+        let borrowed = probe.get().await.unwrap();
+        probe.release(Duration::from_millis(1)).await.unwrap_err();
+        let again = tokio::time::timeout(LIMIT, probe.acquire()).await;
+        again.expect("a borrower holds nothing up").unwrap();
+        drop(probe.get().await.unwrap());
+        drop(borrowed);
+        assert_eq!(open.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_can_be_opened_again() {
+        let open = Arc::new(AtomicUsize::new(0));
+        let probe = probe(&open);
+        probe.acquire().await.unwrap();
+        probe.release(LIMIT).await.unwrap();
+        probe.forget().await;
+        assert!(probe.get().await.is_err());
+        probe.acquire().await.unwrap();
+        drop(probe.get().await.unwrap());
+        assert_eq!(open.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]

@@ -233,21 +233,15 @@ impl Holder {
     pub async fn ended(&self) -> Option<ExitStatus> {
         loop {
             let last = self.family.all_ended().await;
-            match self.whose_turn().await {
-                Some(pid) if self.family.adopt(pid).is_ok() => {
-                    info!(
-                        pid,
-                        "a generation that was not started here serves; following it"
-                    );
-                }
-                _ => return last,
+            if self.follow().await.is_none() {
+                return last;
             }
         }
     }
 
     /// Sends a signal, by its number, to the generation that serves.
     pub async fn signal(&self, number: i32) -> io::Result<()> {
-        let serves = self.whose_turn().await.or_else(|| self.serving());
+        let serves = self.follow().await.or_else(|| self.serving());
         let pid = serves.ok_or_else(|| io::Error::other("nobody serves"))?;
         life::signal(pid, number)
     }
@@ -281,6 +275,7 @@ impl Holder {
             };
             let number = signal.as_raw();
             let sent = if ENDING.contains(&signal) {
+                self.follow().await;
                 self.family.signal_all(number)
             } else {
                 self.signal(number).await
@@ -350,6 +345,19 @@ impl Holder {
             }
             self.family.ended(pid).await;
         }
+    }
+
+    /// The process that serves, which is known from now on whoever started it; `None` if nobody serves.
+    async fn follow(&self) -> Option<u32> {
+        let pid = self.whose_turn().await?;
+        if !self.family.lives(pid) {
+            self.family.adopt(pid).ok()?;
+            info!(
+                pid,
+                "a generation that was not started here serves; following it"
+            );
+        }
+        Some(pid)
     }
 
     /// The process that the control directory leads to.

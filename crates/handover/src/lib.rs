@@ -1,4 +1,4 @@
-//! Replaces a running process without losing a connection, a byte or a lock.
+#![doc = include_str!("../README.md")]
 
 #[cfg(not(unix))]
 compile_error!("baton-handover passes descriptors over Unix sockets and runs on Unix only");

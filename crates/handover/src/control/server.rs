@@ -31,6 +31,9 @@ const WAITING: usize = 8;
 /// How long a client may take to say what it wants, and to take in a reply.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a foreign user's request may take to come before it is refused unread.
+const FOREIGN: Duration = Duration::from_secs(1);
+
 /// How many replies may wait for one client.
 const REPLIES: usize = 64;
 
@@ -144,6 +147,8 @@ async fn serve(socket: OwnedFd, desk: Desk, place: OwnedSemaphorePermit) {
             "user {} may not ask; only user {own} and root may",
             peer.uid
         );
+        // Taken in and not looked at: a socket that is closed with something unread makes its peer lose what was answered.
+        let _ = timeout(FOREIGN, channel.receive()).await;
         refuse(&channel, reason).await;
         return;
     }

@@ -128,7 +128,7 @@ impl Family {
             .send_modify(|members| members.bury(pid, status));
     }
 
-    fn lives(&self, pid: u32) -> bool {
+    pub(super) fn lives(&self, pid: u32) -> bool {
         self.members.borrow().living.contains(&pid)
     }
 

@@ -511,6 +511,14 @@ impl Driver {
             run.enter(phase);
         }
         self.board.phase(phase);
+        if matches!(self.machine.phase(), Phase::Draining { .. })
+            && self.effect.is_some()
+            && self.link.as_ref().is_some_and(|link| link.closed)
+        {
+            // Nobody is left to move to: whoever could have moved is asked to leave.
+            let window = self.shared.settings.limits.drain / PARTING;
+            self.shared.registry.leave_all(window);
+        }
         debug!(phase, "now");
         fail_point!(&format!("handover::predecessor::{phase}"));
         for action in actions {
@@ -628,7 +636,10 @@ impl Driver {
     fn resume(&mut self) {
         // Given up first: then nobody else holds the cargo.
         self.effect = None;
-        let parcels = effects::with(&self.cargo, |cargo| std::mem::take(&mut cargo.parcels));
+        let parcels = effects::with(&self.cargo, |cargo| {
+            cargo.states = Arc::default();
+            std::mem::take(&mut cargo.parcels)
+        });
         if let Ok(parcels) = Arc::try_unwrap(parcels) {
             self.shared.registry.restore(parcels);
         } else {
@@ -645,20 +656,12 @@ impl Driver {
             cargo.parcels = Arc::default();
             cargo.states = Arc::default();
         });
+        // Taken back after the successor's death they are opened again. Until then a request still in hand is told so at once: it
+        // would wait for the end of the drain.
         for resource in self.shared.exclusives() {
-            // Taken back after the successor's death, it is opened again; until then whoever waits for it waits.
-            if !self.shared.settings.take_back && !self.machine_sleeps() {
-                resource.forget().await;
-            }
-        }
-        if let Some(server) = self.server.as_ref() {
-            debug!(?server, "the control socket stays for status");
+            resource.forget().await;
         }
         self.stage.send_replace(Stage::Draining);
-    }
-
-    fn machine_sleeps(&self) -> bool {
-        matches!(self.machine.phase(), Phase::Asleep | Phase::Awake)
     }
 
     fn drain(&mut self) {

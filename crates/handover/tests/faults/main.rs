@@ -5,5 +5,10 @@ mod harness;
 
 mod counting;
 mod drain;
+mod exclusives;
 mod kills;
+mod series;
 mod smoke;
+mod states;
+mod strangers;
+mod successors;

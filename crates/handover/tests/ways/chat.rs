@@ -1,5 +1,6 @@
 //! WebSockets: rooms keep their members, their order and what was said.
 
+use baton_handover::control::UpgradeRequest;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -41,7 +42,7 @@ async fn rooms_keep_members_order_and_history_over_ten_handovers() {
         for (room, members) in &mut rooms {
             // Half of it while the handover runs.
             let upgrading =
-                (turn > 0 && *room == "red").then(|| server.upgrading(Default::default()));
+                (turn > 0 && *room == "red").then(|| server.upgrading(UpgradeRequest::default()));
             for speaker in 0..members.len() {
                 number += 1;
                 let text = format!("{room} {number}");

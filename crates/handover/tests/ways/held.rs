@@ -1,5 +1,6 @@
 //! A supervisor that outlives its generations.
 
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -8,15 +9,15 @@ use baton_handover::report::{Began, Outcome};
 use baton_handover::{Holder, HolderError};
 use rustix::process::Signal;
 
-use crate::harness::server::example;
-use crate::harness::{Rules, Server, Traffic, gone, living, signal, within};
+use crate::harness::server::{FAULTS, example};
+use crate::harness::{Rules, Server, Traffic, gone, kill, living, signal, until, within};
 
 /// A server whose holder is the library in this test's process.
 fn command(server: &Server) -> Command {
     let mut command = Command::new(server.program());
     command.args(server.arguments());
     command.stdout(
-        std::fs::File::options()
+        File::options()
             .append(true)
             .create(true)
             .open(server.home().join("said"))
@@ -96,6 +97,42 @@ async fn a_successor_that_fails_is_reaped_and_the_old_one_goes_on() {
     holder.signal(Signal::TERM.as_raw()).await.unwrap();
     within("the end", holder.ended()).await.unwrap();
     assert!(!living(report.to.pid));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_whose_predecessor_dies_serves_without_a_report() {
+    let server = Server::example("echo").prepare();
+    let holder = Holder::new(server.control_dir()).unwrap();
+    let mut stuck = command(&server);
+    stuck.env(FAULTS, "handover::predecessor::warm=sleep(60000)");
+    let log = server.home().join("stuck");
+    stuck
+        .env("LOG", "debug")
+        .stderr(File::create(&log).unwrap());
+    let first = holder.start(stuck).await.unwrap();
+    let replacing = tokio::spawn({
+        let (holder, next) = (holder.clone(), command(&server));
+        async move { holder.replace(next).await }
+    });
+    until("the predecessor is stuck", || {
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        log.contains("now phase=\"warm\"").then_some(())
+    })
+    .await;
+    // Only one at a time.
+    let error = holder.replace(command(&server)).await.unwrap_err();
+    assert!(matches!(error, HolderError::Busy), "{error}");
+    kill(first);
+    let replaced = within("the successor serves", replacing).await.unwrap();
+    let error = replaced.unwrap_err();
+    let HolderError::Unreported { pid, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(holder.serving(), Some(pid));
+    server.serves(pid).await;
+    holder.signal(Signal::TERM.as_raw()).await.unwrap();
+    let status = within("the end", holder.ended()).await.unwrap();
+    assert!(status.success(), "{status}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,7 +106,11 @@ async fn receive(stream: &mut TcpStream) -> Option<Frame> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_http2_connection_is_told_to_go_and_its_streams_are_finished() {
-    let server = Server::example("web").start().await;
+    // Who has to leave is told so at some time in the first half of the drain.
+    let server = Server::example("web")
+        .option("drain-ms", 3000)
+        .start()
+        .await;
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     stream
         .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")

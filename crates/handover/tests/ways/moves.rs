@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::harness::{Server, gone, until, within};
 
 /// Waits until the server has read what the client has sent: nothing is queued on either side.
-pub async fn taken_in(client: SocketAddr, server: SocketAddr) {
+pub(crate) async fn taken_in(client: SocketAddr, server: SocketAddr) {
     let hex = |address: SocketAddr| {
         let SocketAddr::V4(address) = address else {
             panic!("an IPv4 address");

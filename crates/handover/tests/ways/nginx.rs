@@ -107,6 +107,10 @@ async fn usr2_then_quit_to_the_old_one_is_an_upgrade() {
         .await;
     assert_eq!(generation(&kept.get("/").await.unwrap().body), 2);
 
+    // By the book WINCH comes before QUIT; here the old one sleeps already.
+    signal(before.pid, Signal::WINCH);
+    nginx.server.logged_times(3, &["a signal is ignored"]).await;
+    assert_eq!(nginx.answers().await, 2);
     signal(before.pid, Signal::QUIT);
     gone(before.pid).await;
     nginx.files(Some(after.pid), None).await;
@@ -143,9 +147,8 @@ async fn hup_to_the_old_one_and_quit_to_the_new_one_goes_back() {
     let again = nginx
         .server
         .wait("another successor", || {
-            let said = nginx.server.all_said().into_iter();
-            said.filter(|said| said.generation == 2 && said.pid != after.pid)
-                .last()
+            let mut said = nginx.server.all_said().into_iter();
+            said.rfind(|said| said.generation == 2 && said.pid != after.pid)
         })
         .await;
     nginx.files(Some(again.pid), Some(before.pid)).await;

@@ -14,14 +14,14 @@ use crate::harness::server::example;
 use crate::harness::{Server, gone, signal, until};
 
 /// A service manager's notify socket, recorded.
-pub struct Manager {
+pub(crate) struct Manager {
     socket: UnixDatagram,
     address: String,
     _directory: tempfile::TempDir,
 }
 
 impl Manager {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let address = directory.path().join("notify").display().to_string();
         let socket = UnixDatagram::bind(&address).unwrap();
@@ -33,12 +33,12 @@ impl Manager {
         }
     }
 
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     /// The next message and the descriptors that come with it.
-    pub async fn next(&self) -> (String, Vec<OwnedFd>) {
+    pub(crate) async fn next(&self) -> (String, Vec<OwnedFd>) {
         until("a message to the service manager", || self.now()).await
     }
 

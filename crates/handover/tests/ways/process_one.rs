@@ -70,6 +70,7 @@ async fn a_generation_that_is_process_1_stays_for_those_after_it() {
             (children(one).len() == 1).then_some(())
         })
         .await;
+    drop(client);
     signal(one, Signal::TERM);
     let status = server.exit_status(unshare).await;
     assert!(status.success(), "{status}");
@@ -127,6 +128,7 @@ async fn a_holder_that_is_process_1_stays_the_same() {
     server.said(4).await;
     server.logged(&["following it"]).await;
     assert!(client.get("/").await.unwrap().body.contains("generation 4"));
+    drop(client);
     signal(one, Signal::TERM);
     let status = server.exit_status(unshare).await;
     assert!(status.success(), "{status}");

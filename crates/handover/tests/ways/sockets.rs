@@ -7,6 +7,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net as unix;
 use std::path::Path;
 
+use baton_handover::control::UpgradeRequest;
 use rustix::fs::{FlockOperation, flock};
 use rustix::net::{
     AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, socket_with,
@@ -132,7 +133,7 @@ async fn datagrams_that_come_during_a_handover_are_answered() {
     let mut generations = BTreeSet::new();
     let mut number = 0_u32;
     for generation in 2..=4 {
-        let mut upgrading = server.upgrading(Default::default());
+        let mut upgrading = server.upgrading(UpgradeRequest::default());
         let mut sent = BTreeSet::new();
         // One after the other without a pause, until the handover is over; the socket's queue holds far more.
         while !upgrading.is_finished() {
