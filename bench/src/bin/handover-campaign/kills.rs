@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use baton_bench::load::Moment;
 use baton_handover::control::{self, UpgradeRequest};
 use baton_handover::report::Outcome;
@@ -37,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(10);
 /// Handovers left alone, from which it is known how long one takes.
 const PLAIN: usize = 5;
+/// A predecessor that has drained ends within this time; one that takes back does not end.
+const ENDING: Duration = Duration::from_millis(300);
 /// How often is looked.
 const LOOK: Duration = Duration::from_micros(200);
 
@@ -66,10 +68,10 @@ enum Victim {
     Successor,
 }
 
-/// What was known when the kill was sent.
+/// What was known of a kill.
 struct Kill {
-    victim: Victim,
-    /// The last phase that the predecessor told; none before the first.
+    predecessor: u32,
+    /// The last phase that the predecessor told before it; none before the first.
     phase: Option<String>,
     began: Moment,
     /// A successor had been started.
@@ -97,67 +99,77 @@ pub(crate) async fn run(examples: &Path, kills: usize, seed: u64) -> Result<Foun
     let mut faults = Vec::new();
     let mut tally = BTreeMap::<String, u64>::new();
     let (mut gaps, mut afresh) = (Vec::new(), 0);
-    for number in 1..=kills {
+    let mut number = 0;
+    while number < kills {
         let victim = if random.below(2) == 0 {
             Victim::Predecessor
         } else {
             Victim::Successor
         };
-        let moment = usual.mul_f64(random.part() * 1.1);
-        let kill = one(&example, victim, moment, &mut tally).await?;
-        let Some(kill) = kill else {
+        let moment = usual.mul_f64(random.part());
+        let Some(kill) = one(&example, victim, moment).await? else {
             continue;
         };
-        let after = serves(&example, SOON).await;
-        let ended = Moment::now();
+        let phase = kill.phase.as_deref().unwrap_or("start");
         let story = format!(
-            "kill {number} (seed {seed}): {victim:?} in phase {} after {:.1} ms",
-            kill.phase.as_deref().unwrap_or("start"),
+            "kill {number} (seed {seed}): {victim:?} in phase {phase} after {:.1} ms",
             ms(moment)
         );
-        match after {
-            Some(took) => gaps.push(took),
-            // The predecessor died alone: there was nobody who could serve.
-            None if kill.victim == Victim::Predecessor && !kill.had_successor => {
-                example.start_afresh().await?;
-                afresh += 1;
+        // Nobody is left who could serve: the predecessor had not started anybody, or had ended after the handover.
+        let alone = match victim {
+            Victim::Predecessor => !kill.had_successor,
+            Victim::Successor if kill.handed_over => {
+                let ended = example.ended(kill.predecessor);
+                matches!(timeout(ENDING, ended).await, Ok(Ok(())))
             }
-            None => {
-                faults.push(format!(
-                    "{story}: nobody serves; the log ends with\n{}",
-                    example.log()
-                ));
-                break;
-            }
+            Victim::Successor => false,
+        };
+        if alone {
+            example.start_afresh().await?;
+            afresh += 1;
+            continue;
         }
-        let held = kill.victim == Victim::Successor
-            || !matches!(kill.phase.as_deref(), None | Some("hello" | "offer"));
+        number += 1;
+        let key = format!("{victim:?} in {phase}").to_lowercase();
+        *tally.entry(key).or_default() += 1;
+        let Some(took) = serves(&example, SOON).await else {
+            faults.push(format!(
+                "{story}: nobody serves; the log ends with\n{}",
+                example.log()
+            ));
+            break;
+        };
+        gaps.push(took);
+        let held = victim == Victim::Successor || !matches!(phase, "start" | "hello" | "offer");
         let (refused, cut) = with(&seen, |seen| {
             let refused = seen.refused.iter().filter(|at| **at >= kill.began);
             let cut = seen.cut.iter().filter(|(at, _)| *at >= kill.began);
-            (
-                refused.count(),
-                cut.map(|(_, what)| what.clone()).collect::<Vec<_>>(),
-            )
+            let cut: Vec<String> = cut.map(|(_, what)| what.clone()).collect();
+            (refused.count(), cut)
         });
         if refused > 0 && held {
             faults.push(format!("{story}: {refused} connections were refused"));
         }
-        if !cut.is_empty() && kill.victim == Victim::Successor && kill.rolled_back {
+        if !cut.is_empty() && victim == Victim::Successor && kill.rolled_back {
             faults.push(format!(
                 "{story}: rolled back, and yet {} requests were cut: {}",
                 cut.len(),
                 cut[0]
             ));
         }
-        let _ = (ended, kill.handed_over);
     }
     stop.send_replace(true);
     while clients.join_next().await.is_some() {}
-    let last = ask(example.address)
-        .await
-        .context("asking for the last count")?;
-    example.stop().await?;
+    let last = match ask(example.address).await {
+        Ok(last) => last,
+        Err(error) => {
+            faults.push(format!("asking for the last count: {error}"));
+            0
+        }
+    };
+    if faults.is_empty() {
+        example.stop().await?;
+    }
     let (figures, more) = with(&seen, |seen| {
         let mut more = Vec::new();
         let (answers, cut) = (seen.numbers.len() as u64, seen.cut.len() as u64);
@@ -189,12 +201,7 @@ pub(crate) async fn run(examples: &Path, kills: usize, seed: u64) -> Result<Foun
 }
 
 /// Begins a handover and kills one side of it after a while. None if the handover was over before.
-async fn one(
-    example: &Example,
-    victim: Victim,
-    moment: Duration,
-    tally: &mut BTreeMap<String, u64>,
-) -> Result<Option<Kill>> {
+async fn one(example: &Example, victim: Victim, moment: Duration) -> Result<Option<Kill>> {
     let predecessor = example.status().await?.pid;
     let (phases, phase) = watch::channel(None);
     let control = example.control.clone();
@@ -207,35 +214,30 @@ async fn one(
     });
     sleep(moment).await;
     let mut successor = children(predecessor).first().copied();
-    if victim == Victim::Successor {
-        let deadline = Instant::now() + SOON;
-        while successor.is_none() && !asked.is_finished() && Instant::now() < deadline {
-            sleep(LOOK).await;
-            successor = children(predecessor).first().copied();
-        }
+    let deadline = Instant::now() + SOON;
+    while victim == Victim::Successor
+        && successor.is_none()
+        && !asked.is_finished()
+        && Instant::now() < deadline
+    {
+        sleep(LOOK).await;
+        successor = children(predecessor).first().copied();
     }
     let target = match victim {
         Victim::Predecessor => Some(predecessor),
         Victim::Successor => successor,
     };
-    let Some(target) = target.filter(|pid| !is_gone(*pid)) else {
+    let Some(target) = target.filter(|_| !is_gone(predecessor)) else {
         let _ = asked.await?;
-        *tally.entry("too late".to_owned()).or_default() += 0;
+        example.ended(predecessor).await?;
         return Ok(None);
     };
     signal(target, Signal::KILL)?;
     let phase = phase.borrow().clone();
-    let report = asked.await?;
+    let outcome = asked.await?.map(|report| report.outcome);
     example.ended(target).await?;
-    let name = match victim {
-        Victim::Predecessor => "predecessor",
-        Victim::Successor => "successor",
-    };
-    let key = format!("{name} in {}", phase.as_deref().unwrap_or("start"));
-    *tally.entry(key).or_default() += 1;
-    let outcome = report.map(|report| report.outcome);
     Ok(Some(Kill {
-        victim,
+        predecessor,
         phase,
         began,
         had_successor: successor.is_some(),
