@@ -145,6 +145,25 @@ impl Registry {
         self.shared.changed.notify_waiters();
     }
 
+    /// Waits until every connection that was asked has given itself, ended or said that it will be late, but no longer than `quiet` for
+    /// the next answer: ten thousand take their time, and each that moves now need not move late, which takes longer.
+    /// What is given afterwards comes out of [`late`](Self::late).
+    pub async fn gather_while_answered(&self, quiet: Duration) -> Vec<Parcel> {
+        let mut owing = usize::MAX;
+        loop {
+            let now = self.shared.lock().owing();
+            // Each turn has fewer owing than the last, so there is an end.
+            if now == 0 || now >= owing {
+                return self.gather(Instant::now()).await;
+            }
+            owing = now;
+            let answered = self
+                .shared
+                .until(|state| (state.owing() == 0).then_some(()));
+            let _ = timeout_at(Instant::now() + quiet, answered).await;
+        }
+    }
+
     /// Waits until every connection that was asked has given itself, ended or said that it will be late, but not past the deadline.
     /// What is given afterwards comes out of [`late`](Self::late).
     pub async fn gather(&self, deadline: Instant) -> Vec<Parcel> {
