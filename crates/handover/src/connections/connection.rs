@@ -103,6 +103,7 @@ impl Connection {
             label: parcel.label,
         };
         connection.push_back(parcel.unread);
+        connection.seat.kind().takes_up(parcel.frozen);
         Ok(connection)
     }
 

@@ -43,5 +43,5 @@ mod seat;
 mod tests;
 
 pub use connection::{Accepted, Connection, ResumeError, Turn, UNSENT_LIMIT};
-pub use registry::{Counts, Kind, Registry, WAITING_LIMIT};
+pub use registry::{Counts, Kind, Registry, TakenUp, WAITING_LIMIT};
 pub use seat::{Asked, Asking, Seat};

@@ -4,6 +4,7 @@
 //! watch, and collects what they answer. So a freeze of ten thousand connections is one wake-up each, without timers or scans.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::seat::{Ask, Asking, Seat, Standing, Window};
-use crate::Parcel;
+use crate::{Monotonic, Parcel};
 
 /// Most parcels that may wait for one kind to be served; more are closed. Far above the descriptors a process can hold by default.
 pub const WAITING_LIMIT: usize = 262_144;
@@ -43,11 +44,22 @@ pub struct Counts {
     pub claimed: bool,
 }
 
+/// Connections that stood still and are served again: moved in, or come back after the last roll-back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TakenUp {
+    /// How many.
+    pub connections: u64,
+    /// The longest time that one of them stood still.
+    pub longest_freeze: Duration,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
     /// Notified when a waiter of `gather`, `late`, `empty` or `next` may go on.
     changed: Notify,
+    taken_up: AtomicU64,
+    longest_freeze_ns: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +145,25 @@ impl Registry {
         self.shared.changed.notify_waiters();
     }
 
+    /// Waits until every connection that was asked has given itself, ended or said that it will be late, but no longer than `quiet` for
+    /// the next answer: ten thousand take their time, and each that moves now need not move late, which takes longer.
+    /// What is given afterwards comes out of [`late`](Self::late).
+    pub async fn gather_while_answered(&self, quiet: Duration) -> Vec<Parcel> {
+        let mut owing = usize::MAX;
+        loop {
+            let now = self.shared.lock().owing();
+            // Each turn has fewer owing than the last, so there is an end.
+            if now == 0 || now >= owing {
+                return self.gather(Instant::now()).await;
+            }
+            owing = now;
+            let answered = self
+                .shared
+                .until(|state| (state.owing() == 0).then_some(()));
+            let _ = timeout_at(Instant::now() + quiet, answered).await;
+        }
+    }
+
     /// Waits until every connection that was asked has given itself, ended or said that it will be late, but not past the deadline.
     /// What is given afterwards comes out of [`late`](Self::late).
     pub async fn gather(&self, deadline: Instant) -> Vec<Parcel> {
@@ -173,6 +204,8 @@ impl Registry {
 
     /// The roll-back: asks everybody to stay, and hands the given connections, late ones included, back to their kinds.
     pub fn restore(&self, parcels: Vec<Parcel>) {
+        self.shared.taken_up.store(0, Relaxed);
+        self.shared.longest_freeze_ns.store(0, Relaxed);
         let mut state = self.shared.lock();
         let mut back = parcels;
         back.append(&mut state.given);
@@ -260,6 +293,14 @@ impl Registry {
             .collect()
     }
 
+    /// What stood still and is served again.
+    pub fn taken_up(&self) -> TakenUp {
+        TakenUp {
+            connections: self.shared.taken_up.load(Relaxed),
+            longest_freeze: Duration::from_nanos(self.shared.longest_freeze_ns.load(Relaxed)),
+        }
+    }
+
     /// Waits until no connection is being served any more. Cancel-safe.
     pub async fn empty(&self) {
         self.shared
@@ -311,6 +352,14 @@ impl Kind {
                 }
             })
             .await
+    }
+
+    /// A connection that stood still since then is served again.
+    pub(super) fn takes_up(&self, frozen: Monotonic) {
+        let stood = Monotonic::now().since(frozen).as_nanos();
+        let stood = u64::try_from(stood).unwrap_or(u64::MAX);
+        self.shared.longest_freeze_ns.fetch_max(stood, Relaxed);
+        self.shared.taken_up.fetch_add(1, Relaxed);
     }
 
     /// A seat answers the freeze, unless it did so before.

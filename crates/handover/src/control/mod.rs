@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::{Report, UnixMillis, maybe_micros};
+use crate::report::{Report, UnixMillis, maybe_micros, micros};
 
 pub(crate) use self::client::join;
 pub use self::client::{ControlError, Found, generations, introduce, roll_back, status, upgrade};
@@ -158,6 +158,16 @@ pub struct StateStatus {
     pub version: u32,
 }
 
+/// Connections that moved in, or came back after the last roll-back, and are served again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenUp {
+    /// How many, so far.
+    pub connections: u64,
+    /// The longest time that one of them stood still: from its predecessor's last look at it to its being served again.
+    #[serde(rename = "longest_freeze_us", with = "micros")]
+    pub longest_freeze: Duration,
+}
+
 /// How one generation stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
@@ -187,6 +197,9 @@ pub struct Generation {
     /// Its live connections, by kind.
     #[serde(default)]
     pub connections: BTreeMap<String, u64>,
+    /// Of these, those that stood still for a handover and are served again.
+    #[serde(default)]
+    pub taken_up: TakenUp,
     /// When it closes what it has not finished by then, if it drains.
     #[serde(rename = "drains_until_unix_ms", default)]
     pub drains_until: Option<UnixMillis>,

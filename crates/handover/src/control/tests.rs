@@ -80,6 +80,7 @@ fn generation_status(generation: u64) -> Generation {
             version: 3,
         }],
         connections: [("http".to_owned(), 12)].into(),
+        taken_up: TakenUp::default(),
         drains_until: None,
         last: Some(full()),
     }

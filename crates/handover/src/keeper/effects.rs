@@ -72,7 +72,7 @@ pub(super) fn freeze(
         shared.registry.freeze(&kinds);
         let parcels = shared
             .registry
-            .gather(Instant::now() + limits.boundary)
+            .gather_while_answered(limits.boundary)
             .await;
         with(&cargo, |cargo| cargo.parcels = Arc::new(parcels));
         let held = shared.exclusives();

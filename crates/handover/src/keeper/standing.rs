@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::control::{ExclusiveStatus, Generation, ShareableStatus, StateStatus};
+use crate::control::{ExclusiveStatus, Generation, ShareableStatus, StateStatus, TakenUp};
 use crate::report::{Report, UnixMillis};
 use crate::shared::Shared;
 
@@ -92,6 +92,7 @@ impl Board {
             .into_iter()
             .map(|(kind, counts)| (kind, counts.live as u64))
             .collect();
+        let taken_up = shared.registry.taken_up();
         self.with(|standing| Generation {
             name: shared.settings.name.clone(),
             generation,
@@ -103,6 +104,10 @@ impl Board {
             exclusives,
             states,
             connections,
+            taken_up: TakenUp {
+                connections: taken_up.connections,
+                longest_freeze: taken_up.longest_freeze,
+            },
             drains_until: standing.drains_until,
             last: standing.last.clone(),
         })

@@ -33,6 +33,7 @@ fn generation(number: u64, phase: &str) -> Generation {
         ],
         states: vec![],
         connections: [("ws".to_owned(), 100), ("none".to_owned(), 0)].into(),
+        taken_up: baton_handover::control::TakenUp::default(),
         drains_until: None,
         last: None,
     }
