@@ -136,6 +136,8 @@ struct Driver {
     /// The predecessor, if it sleeps so that it can be woken in place of this one.
     sleeper: Option<u64>,
     claim_until: Option<Instant>,
+    /// Once it drains: the deadline.
+    drains_until: Option<Instant>,
     stops: u32,
     over: bool,
 }
@@ -284,6 +286,7 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         upward,
         ancestors,
         sleeper,
+        drains_until: None,
         claim_until: Some(Instant::now() + settings.limits.claim),
         stops: 0,
         over: false,
@@ -583,6 +586,10 @@ impl Driver {
             Action::Retire => {
                 self.shared.turn(Flow::Closed);
                 self.shared.registry.close();
+                // The successor ends: whoever reaches a boundary from now on stays here to the end.
+                if self.drains_until.is_some() && self.handed_over {
+                    self.drain();
+                }
             }
             Action::Kill => {
                 if let Some(life) = self.link.as_ref().and_then(|link| link.life.as_ref()) {
@@ -668,13 +675,16 @@ impl Driver {
         let limit = if self.stops > 1 {
             Duration::ZERO
         } else {
-            self.shared.settings.limits.drain
+            let now = Instant::now();
+            let limit = self.shared.settings.limits.drain;
+            let until = *self.drains_until.get_or_insert(now + limit);
+            until.saturating_duration_since(now)
         };
         self.stage.send_replace(Stage::Draining);
         self.board.drains(limit);
         let window = limit / PARTING;
-        let channel = self
-            .handed_over
+        let retired = matches!(self.machine.phase(), Phase::Draining { retired: true });
+        let channel = (self.handed_over && !retired)
             .then(|| self.link.as_ref().filter(|link| !link.closed))
             .flatten()
             .map(|link| Arc::clone(&link.channel));
@@ -683,7 +693,12 @@ impl Driver {
         } else {
             self.shared.registry.leave_all(window);
         }
-        let above = self.above_lives.subscribe();
+        // What the own predecessor still sends is to be sent on, if there is somebody to send it to.
+        let above = if channel.is_some() {
+            self.above_lives.subscribe()
+        } else {
+            watch::Sender::new(false).subscribe()
+        };
         let shared = Arc::clone(&self.shared);
         self.effect = Some(effects::drain(shared, channel, above, limit));
     }
@@ -765,6 +780,7 @@ impl Driver {
     /// After a handover that came to nothing.
     fn serve_again(&mut self, outcome: &Outcome) {
         self.handed_over = false;
+        self.drains_until = None;
         self.shared.turn(Flow::Open);
         self.stage.send_replace(Stage::Serving);
         if matches!(outcome, Outcome::TakenBack { .. })

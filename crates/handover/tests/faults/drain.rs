@@ -85,12 +85,13 @@ async fn a_generation_that_hands_over_and_ends_is_not_replaced() {
     let waiting = wait_for_release(&server).await;
     let second = hand_over(&server).await;
     let third = hand_over(&server).await;
-    gone(second).await;
-    // The first has heard of it by the time it answers.
+    // The second stays for what the first still sends.
+    assert!(living(second));
     release(&server);
     let answer = within("the slow answer", waiting).await.unwrap().unwrap();
     assert_eq!(pid(&answer), first);
     gone(first).await;
+    gone(second).await;
     assert_eq!(served_by(&server).await, third);
     server.serves(third).await;
     assert!(!server.log().contains("taken back"), "{}", server.log());
