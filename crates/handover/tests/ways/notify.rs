@@ -4,6 +4,7 @@ use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use baton_handover::control::UpgradeRequest;
 use baton_handover::report::Outcome;
@@ -17,6 +18,8 @@ use crate::harness::{Server, gone, signal, until};
 pub(crate) struct Manager {
     socket: UnixDatagram,
     address: String,
+    /// How often more time was asked for: with each step of a handover that may take long.
+    extended: AtomicUsize,
     _directory: tempfile::TempDir,
 }
 
@@ -29,6 +32,7 @@ impl Manager {
         Self {
             socket,
             address,
+            extended: AtomicUsize::new(0),
             _directory: directory,
         }
     }
@@ -43,6 +47,16 @@ impl Manager {
     }
 
     fn now(&self) -> Option<(String, Vec<OwnedFd>)> {
+        loop {
+            let message = self.receive()?;
+            if !message.0.starts_with("EXTEND_TIMEOUT_USEC=") {
+                return Some(message);
+            }
+            self.extended.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn receive(&self) -> Option<(String, Vec<OwnedFd>)> {
         let mut bytes = vec![0; 8192];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -115,6 +129,7 @@ async fn fresh_handed_over_and_stopped() {
     gone(before.pid).await;
     assert_eq!(manager.heard().await, "STOPPING=1");
     manager.silent();
+    assert!(manager.extended.load(Relaxed) > 0, "no time was asked for");
 }
 
 #[tokio::test(flavor = "multi_thread")]
