@@ -235,6 +235,33 @@ async fn one_that_may_hold_too_few_descriptors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_runs_out_of_descriptors_later() {
+    let server = echo().variable("LOG", "debug").start().await;
+    let traffic = Traffic::echo(server.address(), 2).await;
+    let first = server.said(1).await.pid;
+    let mut request = server.request("handover::successor::warm=sleep(600)", &[]);
+    let limit = ["prlimit", "--nofile=100:100"].map(str::to_owned);
+    request.arguments.as_mut().unwrap().splice(1..1, limit);
+    let upgrading = server.upgrading(request);
+    server.logged(&["taking: now phase=\"warm\""]).await;
+    // When it was asked there were few.
+    let more = Traffic::echo(server.address(), 120).await;
+    let report = upgrading.await.unwrap().unwrap();
+    failed(&report, "transfer", &["too few free descriptors"]);
+    let stood_still: Duration = report
+        .phases
+        .iter()
+        .filter(|time| ["freeze", "transfer", "roll-back"].contains(&time.phase.as_str()))
+        .map(|time| time.took)
+        .sum();
+    assert!(stood_still < Duration::from_secs(1), "{report}");
+    server.serves(first).await;
+    more.goes_on().await;
+    more.stop().await.check(Rules::Unnoticed);
+    traffic.stop().await.check(Rules::Unnoticed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_in_a_row_and_the_path_that_was_replaced() {
     // The program is a link, as with `current -> release-1`; a broken release is put back.
     let server = echo().start().await;
