@@ -114,15 +114,20 @@ async fn one_that_stands_still_from_outside() {
         .await;
     let traffic = Traffic::echo(server.address(), 2).await;
     let first = server.said(1).await.pid;
-    let upgrading = server.upgrading(server.request("handover::successor::warm=sleep(300)", &[]));
-    server.logged(&["taking: now phase=\"warm\""]).await;
+    let request = server.request("handover::successor::holding=sleep(200)", &[]);
+    let upgrading = server.upgrading(request);
+    server.logged(&["now phase=\"holding\""]).await;
     let second = server.other_than(&[first]).await;
     signal(second, Signal::STOP);
-    // Nothing but the deadline for being warm ends this; it is the server's default, so the second is killed instead.
-    signal(second, Signal::KILL);
-    failed(&upgrading.await.unwrap().unwrap(), "warm", &["signal: 9"]);
+    let words = ["did not open its exclusives before the deadline"];
+    failed(&upgrading.await.unwrap().unwrap(), "acquire", &words);
     server.serves(first).await;
     traffic.goes_on().await;
+    // It cannot end by itself.
+    gone(second).await;
+    server
+        .logged(&["the successor does not end; killing it"])
+        .await;
     traffic.stop().await.check(Rules::Unnoticed);
 }
 
