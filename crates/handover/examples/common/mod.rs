@@ -1,5 +1,7 @@
 //! What all examples do alike: read their options, and say who they are.
 
+#![allow(unreachable_pub)]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
