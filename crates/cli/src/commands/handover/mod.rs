@@ -169,7 +169,7 @@ async fn roll_back(args: UpgradeArgs) -> Outcome {
         serde_json::json!({"woken": {"generation": generation, "pid": pid}}).to_string() + "\n"
     } else {
         format!(
-            "generation {generation} (pid {pid}) is awake and accepts again; end its successor with QUIT\n"
+            "generation {generation} (pid {pid}) is awake and accepts again; end its successor with TERM\n"
         )
     });
     Ok(Ending::Done)
