@@ -290,6 +290,10 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
     };
     driver.notify(&Moment::Serves);
     driver.look_around();
+    if driver.above.is_none() {
+        driver.close_unclaimed();
+        driver.fill_store();
+    }
     info!(
         name = shared.settings.name,
         generation,
@@ -308,7 +312,7 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
 }
 
 impl Driver {
-    /// Names what the program left behind or opened by itself, and fills the service manager's store.
+    /// Names what the program left behind or opened by itself.
     fn look_around(&self) {
         let shareables = self.shared.shareables();
         for unclaimed in shareables.unclaimed() {
@@ -334,13 +338,32 @@ impl Driver {
             }
             Err(error) => debug!(%error, "cannot look for listeners opened by the program itself"),
         }
-        if self.shared.settings.fd_store
-            && let Ok(offers) = shareables.offers()
-        {
+    }
+
+    /// Gives the service manager copies of all that the program serves. It keeps one of each.
+    fn fill_store(&self) {
+        if !self.shared.settings.fd_store {
+            return;
+        }
+        if let Ok(offers) = self.shared.shareables().offers() {
             for (listing, descriptor) in offers {
                 if let Err(error) = activation::store(&listing.name, descriptor) {
                     warn!(name = listing.name, %error, "the service manager does not keep a copy");
                 }
+            }
+        }
+    }
+
+    /// Closes what was given and nobody asked for, the service manager's copies too: a listener that nobody accepts from keeps its
+    /// clients waiting.
+    fn close_unclaimed(&self) {
+        let closed = self.shared.shareables().close_unclaimed();
+        if !self.shared.settings.fd_store {
+            return;
+        }
+        for unclaimed in closed {
+            if let Err(error) = activation::remove(&unclaimed.name) {
+                warn!(name = unclaimed.name, %error, "the service manager keeps its copy");
             }
         }
     }
@@ -837,17 +860,16 @@ impl Driver {
         self.upward = None;
         self.sleeper = None;
         self.ancestors.retain(|ancestor| !is_over(&ancestor.life));
-        let closed = self.shared.shareables().close_unclaimed();
-        debug!(
-            count = closed.len(),
-            "the predecessor is gone; closed what nobody claimed"
-        );
+        debug!("the predecessor is gone");
+        self.close_unclaimed();
         if let Some(directory) = &self.directory
             && let Err(error) = directory.sweep()
         {
             debug!(%error, "cannot remove the sockets of dead generations");
         }
         self.notify(&Moment::PredecessorGone);
+        // Before, the service manager may have taken this process for a stranger.
+        self.fill_store();
         self.nginx(nginx::Event::PredecessorGone).await;
     }
 
