@@ -60,39 +60,39 @@ impl ChannelError {
 
 /// Who is at the other end, as the kernel knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Its process when the connection was made; 0 if it is in another pid namespace.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Its effective user.
-    pub uid: u32,
+    pub(crate) uid: u32,
 }
 
 /// One end of a channel.
 #[derive(Debug)]
-pub struct Channel {
+pub(crate) struct Channel {
     socket: Registered,
 }
 
 /// One packet that came.
 #[derive(Debug)]
-pub struct Packet {
+pub(crate) struct Packet {
     bytes: Vec<u8>,
     /// How many descriptors came.
     came: usize,
     /// The descriptors that came with it, closed on exec. Whoever wants them takes them out.
-    pub descriptors: Vec<OwnedFd>,
+    pub(crate) descriptors: Vec<OwnedFd>,
 }
 
 impl Packet {
     /// The head, and the tail behind it.
-    pub fn open<'p, H: Deserialize<'p>>(&'p self) -> Result<(H, &'p [u8]), PacketError> {
+    pub(crate) fn open<'p, H: Deserialize<'p>>(&'p self) -> Result<(H, &'p [u8]), PacketError> {
         decode(&self.bytes, self.came)
     }
 }
 
 impl Channel {
     /// A channel over a connected `SOCK_SEQPACKET` socket.
-    pub fn new(socket: OwnedFd) -> Result<Self, ChannelError> {
+    pub(crate) fn new(socket: OwnedFd) -> Result<Self, ChannelError> {
         rustix::io::ioctl_fionbio(&socket, true)
             .map_err(|error| ChannelError::system("set up", error))?;
         let socket = Registered::new(Arc::new(socket), Interest::READABLE | Interest::WRITABLE)
@@ -101,7 +101,7 @@ impl Channel {
     }
 
     /// A connected pair of sockets, both closed on exec; one end is for a process to be started.
-    pub fn pair() -> Result<(OwnedFd, OwnedFd), ChannelError> {
+    pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), ChannelError> {
         socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -112,7 +112,7 @@ impl Channel {
     }
 
     /// Who is at the other end. Of a socket pair it is the process that made the pair.
-    pub fn peer(&self) -> Result<Peer, ChannelError> {
+    pub(crate) fn peer(&self) -> Result<Peer, ChannelError> {
         let peer = sys::peer_credentials(self.socket.as_fd())
             .map_err(|error| ChannelError::system("ask who is at the other end of", error))?;
         Ok(Peer {
@@ -125,7 +125,7 @@ impl Channel {
     }
 
     /// Sends one packet; waits while the other side's queue is full.
-    pub async fn send<H: Serialize>(
+    pub(crate) async fn send<H: Serialize>(
         &self,
         head: &H,
         tail: &[u8],
@@ -146,13 +146,13 @@ impl Channel {
     }
 
     /// Sends one packet now or not at all: when it returns `Ok` the kernel has the packet.
-    pub fn send_now<H: Serialize>(&self, head: &H) -> Result<(), ChannelError> {
+    pub(crate) fn send_now<H: Serialize>(&self, head: &H) -> Result<(), ChannelError> {
         let packet = encode(head, &[], 0)?;
         transmit(self.socket.as_fd(), &packet, &[]).map_err(broken("send on"))
     }
 
     /// The next packet.
-    pub async fn receive(&self) -> Result<Packet, ChannelError> {
+    pub(crate) async fn receive(&self) -> Result<Packet, ChannelError> {
         loop {
             let mut ready = self
                 .socket
@@ -170,7 +170,7 @@ impl Channel {
     }
 
     /// A packet that is already there, if one is.
-    pub fn receive_now(&self) -> Result<Option<Packet>, ChannelError> {
+    pub(crate) fn receive_now(&self) -> Result<Option<Packet>, ChannelError> {
         match collect(self.socket.as_fd()) {
             Ok(packet) => Ok(Some(packet)),
             Err(Collected::WouldBlock) => Ok(None),

@@ -4,11 +4,9 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::Monotonic;
 use crate::activation;
 use crate::channel::Channel;
 use crate::connections::Kind;
@@ -24,7 +22,6 @@ use crate::listen::{Shareables, UdpSocket, UnixAddress, UnixDatagram, UnixSeqpac
 use crate::listener::Listener;
 use crate::notify::Birth;
 use crate::protocol::frame::{Hello, VERSIONS};
-use crate::report::Began;
 use crate::serving::Serving;
 use crate::settings::Settings;
 use crate::shared::{Launch, Shared, Writer, chain};
@@ -463,20 +460,4 @@ fn headroom() -> u64 {
     limit.maximum.map_or(u64::MAX, |hard| {
         hard.saturating_sub(open).saturating_sub(SPARE)
     })
-}
-
-impl Birth {
-    /// How a handover to a generation of this birth began.
-    pub(crate) fn began(self) -> Began {
-        match self {
-            Self::Independent => Began::Join,
-            Self::Spawned => Began::Spawn,
-            Self::Held => Began::Held,
-        }
-    }
-}
-
-/// How long nothing was accepted, for the log.
-pub(crate) fn pause(stopped: Monotonic, now: Monotonic) -> Duration {
-    now.since(stopped)
 }

@@ -30,6 +30,7 @@ pub(crate) enum Signal {
 
 impl Signal {
     /// All of them.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 7] = [
         Self::Term,
         Self::Int,

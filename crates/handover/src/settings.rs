@@ -69,7 +69,7 @@ impl Settings {
             states: BTreeMap::new(),
             requires: Vec::new(),
             limits: Limits {
-                timeout: Duration::from_secs(60),
+                timeout: Duration::from_mins(1),
                 boundary: Duration::from_millis(5),
                 release: Duration::from_secs(5),
                 frozen: Duration::from_secs(10),

@@ -291,7 +291,7 @@ impl Taking {
                         // A closed channel is seen, and judged, when it is read from.
                         Ok(()) | Err(ChannelError::Closed) => {}
                         Err(error) => {
-                            warn!(%error, frame = frame.name(), "cannot tell the predecessor")
+                            warn!(%error, frame = frame.name(), "cannot tell the predecessor");
                         }
                     }
                 }

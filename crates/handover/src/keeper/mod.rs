@@ -103,7 +103,6 @@ struct Ancestor {
 struct Driver {
     shared: Arc<Shared>,
     generation: u64,
-    birth: Birth,
     directory: Option<Arc<ControlDirectory>>,
     server: Option<Server>,
     triggers: Option<Triggers>,
@@ -257,7 +256,6 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
     let (events, program_events) = mpsc::channel(COMMANDS);
     let mut driver = Driver {
         generation,
-        birth,
         directory,
         server,
         triggers: Some(triggers),
@@ -914,7 +912,8 @@ impl Driver {
                 self.spawn(request, asked_by, Asker::Client(requester))
                     .await;
             }
-            Incoming::RollBack(_, requester) => {
+            Incoming::RollBack(peer, requester) => {
+                info!(pid = peer.pid, uid = peer.uid, "asked to serve again");
                 if matches!(self.machine.phase(), Phase::Asleep) {
                     self.on(Event::Wake).await;
                     requester.done().await;
@@ -928,8 +927,8 @@ impl Driver {
                 }
             }
             Incoming::Join(peer, channel) => self.join(peer, channel).await,
-            Incoming::Introduce(_, introduction, channel, requester) => {
-                self.introduce(introduction, channel, requester).await;
+            Incoming::Introduce(peer, introduction, channel, requester) => {
+                self.introduce(peer, introduction, channel, requester).await;
             }
         }
     }
@@ -1097,11 +1096,15 @@ impl Driver {
 
     async fn introduce(
         &mut self,
+        peer: Peer,
         introduction: Introduction,
         channel: Channel,
         requester: crate::control::Requester,
     ) {
-        let asked_by = format!("a supervisor, for pid {}", introduction.pid);
+        let asked_by = format!(
+            "pid {} (user {}), for pid {}",
+            peer.pid, peer.uid, introduction.pid
+        );
         let asker = Asker::Client(requester);
         let Some(asker) = self.refused(&asked_by, asker).await else {
             let _ = channel.send_now(&Frame::Refuse {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::Monotonic;
 
 pub(crate) use self::message::{Message, State};
-pub(crate) use self::sender::{Notifier, NotifyError};
+pub(crate) use self::sender::Notifier;
 
 /// How this generation came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
