@@ -102,14 +102,14 @@ async fn run<const NEWEST: u32, const OLDEST: u32>(
         }
         format!("waited pid {}", std::process::id())
     };
-    let (hold, held, late, lately) = (wait.clone(), lock.clone(), wait.clone(), lock);
+    let (hold, lent, late, after) = (wait.clone(), lock.clone(), wait.clone(), lock);
     let app = Router::new()
         .route("/", get(tell))
         .route("/wait", get(move || wait(false)))
         .route(
             "/hold",
             get(move || async move {
-                let _borrowed = borrow(held).await?;
+                let _borrowed = borrow(lent).await?;
                 Ok::<_, (StatusCode, String)>(hold(true).await)
             }),
         )
@@ -117,7 +117,7 @@ async fn run<const NEWEST: u32, const OLDEST: u32>(
             "/late",
             get(move || async move {
                 let waited = late(false).await;
-                borrow(lately).await.map(|_| waited)
+                borrow(after).await.map(|_| waited)
             }),
         );
     serving.http(listener, app).await;

@@ -160,7 +160,7 @@ impl Taking {
                 biased;
                 packet = self.channel.receive(), if !closed => match packet {
                     Ok(packet) => self.heard(packet),
-                    Err(error) => Event::Closed { why: error.to_string() },
+                    Err(error) => broken(&error),
                 },
                 () = ended(self.predecessor.as_ref()) => {
                     self.drain_channel().await;
@@ -184,9 +184,7 @@ impl Taking {
                 Ok(None) => return,
                 Ok(Some(packet)) => self.heard(packet),
                 Err(error) => {
-                    let actions = self.machine.on(Event::Closed {
-                        why: error.to_string(),
-                    });
+                    let actions = self.machine.on(broken(&error));
                     return self.perform(actions).await;
                 }
             };
@@ -327,6 +325,19 @@ impl Taking {
             // Without `let-go` the predecessor ends this process before it takes back what may still be open here.
             Err(error) => warn!(%error, "cannot let go"),
         }
+    }
+}
+
+/// What it means that nothing could be received.
+fn broken(error: &ChannelError) -> Event {
+    match error {
+        // The channel itself is whole: the predecessor can be told, and need not wait until this process has ended.
+        ChannelError::Cut { .. } | ChannelError::Packet(_) => Event::Fail {
+            reason: error.to_string(),
+        },
+        ChannelError::Closed | ChannelError::System { .. } => Event::Closed {
+            why: error.to_string(),
+        },
     }
 }
 

@@ -1,5 +1,7 @@
 //! What all examples do alike: read their options, and say who they are.
 
+#![allow(unreachable_pub)]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -85,7 +87,7 @@ pub fn options() -> Options {
             [name, value] if name == "--listen" => listen = value.parse().ok(),
             [name, value] if name == "--control-dir" => control_dir = Some(PathBuf::from(value)),
             [name, value] if name.starts_with("--") => {
-                more.push((name[2..].to_owned(), value.clone()))
+                more.push((name[2..].to_owned(), value.clone()));
             }
             _ => usage(),
         }

@@ -534,9 +534,8 @@ impl Driver {
             && self.effect.is_some()
             && self.link.as_ref().is_some_and(|link| link.closed)
         {
-            // Nobody is left to move to: whoever could have moved is asked to leave.
-            let window = self.shared.settings.limits.drain / PARTING;
-            self.shared.registry.leave_all(window);
+            // Nobody is left to move to: whoever is still in the middle of something is to leave after it, whenever that is.
+            self.shared.registry.leave_all(Duration::ZERO);
         }
         debug!(phase, "now");
         fail_point!(&format!("handover::predecessor::{phase}"));

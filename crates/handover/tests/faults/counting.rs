@@ -208,6 +208,36 @@ async fn successor_killed_before_it_serves() {
     successor_dies(&format!("committed={STOP}"), 1, "now phase=\"owner\"").await;
 }
 
+/// It may not go on living with the database open: the predecessor ends it before it opens the database itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn successor_that_hangs_with_the_database_open() {
+    let server = Server::example("counter")
+        .variable("LOG", "debug")
+        .option("boundary-ms", 2000)
+        .option("frozen-ms", 300)
+        .start()
+        .await;
+    let counting = Counting::start(server.address()).await;
+    let first = server.said(1).await.pid;
+    let faults = format!("handover::successor::pledged={STOP}");
+    let upgrading = server.upgrading(server.request(&faults, &[]));
+    server.logged(&["now phase=\"pledged\""]).await;
+    let second = server.other_than(&[first]).await;
+    assert_eq!(holders(&server), [second]);
+    let report = upgrading.await.unwrap().unwrap();
+    let Outcome::RolledBack { phase, .. } = &report.outcome else {
+        panic!("{}", report.outcome);
+    };
+    assert_eq!(phase, "acquire");
+    server
+        .logged(&["the successor does not let go; killing it"])
+        .await;
+    gone(second).await;
+    held_by(&server, first).await;
+    counting.goes_on().await;
+    counting.check(false).await;
+}
+
 /// The predecessor is killed at a phase; the successor opens the database, which the kernel has freed.
 async fn predecessor_dies(phase: &str, action: &str, times: usize) {
     let server = Server::example("counter")

@@ -107,8 +107,26 @@ async fn a_generation_that_is_told_to_stop_is_not_replaced() {
     release(&server);
     let answer = within("the slow answer", waiting).await.unwrap().unwrap();
     assert_eq!(pid(&answer), first);
+    // There is nobody left to move to, and the client is told.
+    assert!(answer.last);
     gone(first).await;
     assert!(!server.log().contains("taken back"), "{}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_predecessor_killed_meanwhile_takes_only_its_own_along() {
+    let server = server(&[]).await;
+    let first = server.said(1).await.pid;
+    let waiting = wait_for_release(&server).await;
+    let mut moved = Http::connect(server.address()).await.unwrap();
+    moved.get("/").await.unwrap();
+    let second = hand_over(&server).await;
+    kill(first);
+    assert!(waiting.await.unwrap().is_err());
+    assert_eq!(pid(&moved.get("/").await.unwrap()), second);
+    assert_eq!(served_by(&server).await, second);
+    let third = hand_over(&server).await;
+    assert_eq!(pid(&moved.get("/").await.unwrap()), third);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ async fn successor_dies(faults: &str, seen: (usize, &[&str]), after_commit: bool
     let report = upgrading.await.unwrap().unwrap();
     match &report.outcome {
         Outcome::TakenBack { reason } if after_commit => {
-            assert!(reason.contains("died"), "{reason}")
+            assert!(reason.contains("died"), "{reason}");
         }
         Outcome::RolledBack { reason, .. } if !after_commit => {
             assert!(reason.contains("signal: 9"), "{reason}");

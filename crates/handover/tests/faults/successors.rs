@@ -114,15 +114,20 @@ async fn one_that_stands_still_from_outside() {
         .await;
     let traffic = Traffic::echo(server.address(), 2).await;
     let first = server.said(1).await.pid;
-    let upgrading = server.upgrading(server.request("handover::successor::warm=sleep(300)", &[]));
-    server.logged(&["taking: now phase=\"warm\""]).await;
+    let request = server.request("handover::successor::holding=sleep(200)", &[]);
+    let upgrading = server.upgrading(request);
+    server.logged(&["now phase=\"holding\""]).await;
     let second = server.other_than(&[first]).await;
     signal(second, Signal::STOP);
-    // Nothing but the deadline for being warm ends this; it is the server's default, so the second is killed instead.
-    signal(second, Signal::KILL);
-    failed(&upgrading.await.unwrap().unwrap(), "warm", &["signal: 9"]);
+    let words = ["did not open its exclusives before the deadline"];
+    failed(&upgrading.await.unwrap().unwrap(), "acquire", &words);
     server.serves(first).await;
     traffic.goes_on().await;
+    // It cannot end by itself.
+    gone(second).await;
+    server
+        .logged(&["the successor does not end; killing it"])
+        .await;
     traffic.stop().await.check(Rules::Unnoticed);
 }
 
@@ -232,6 +237,33 @@ async fn one_that_may_hold_too_few_descriptors() {
     arguments.splice(1..1, limit);
     let words = ["descriptors", "LimitNOFILE"];
     fails(server, request, "hello", &words).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_runs_out_of_descriptors_later() {
+    let server = echo().variable("LOG", "debug").start().await;
+    let traffic = Traffic::echo(server.address(), 2).await;
+    let first = server.said(1).await.pid;
+    let mut request = server.request("handover::successor::warm=sleep(600)", &[]);
+    let limit = ["prlimit", "--nofile=100:100"].map(str::to_owned);
+    request.arguments.as_mut().unwrap().splice(1..1, limit);
+    let upgrading = server.upgrading(request);
+    server.logged(&["taking: now phase=\"warm\""]).await;
+    // When it was asked there were few.
+    let more = Traffic::echo(server.address(), 120).await;
+    let report = upgrading.await.unwrap().unwrap();
+    failed(&report, "transfer", &["too few free descriptors"]);
+    let stood_still: Duration = report
+        .phases
+        .iter()
+        .filter(|time| ["freeze", "transfer", "roll-back"].contains(&time.phase.as_str()))
+        .map(|time| time.took)
+        .sum();
+    assert!(stood_still < Duration::from_secs(1), "{report}");
+    server.serves(first).await;
+    more.goes_on().await;
+    more.stop().await.check(Rules::Unnoticed);
+    traffic.stop().await.check(Rules::Unnoticed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,8 +52,6 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 async fn within_limit<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(limit, future).await {
-        Ok(done) => done,
-        Err(_) => panic!("waited {limit:?} in vain: {what}"),
-    }
+    let done = tokio::time::timeout(limit, future).await;
+    done.unwrap_or_else(|_| panic!("waited {limit:?} in vain: {what}"))
 }

@@ -62,7 +62,7 @@ pub struct Started {
 
 impl Started {
     /// Gives an option and its value.
-    pub fn option(mut self, name: &str, value: impl ToString) -> Self {
+    pub fn option(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.options
             .extend([format!("--{name}"), value.to_string()]);
         self
@@ -143,6 +143,9 @@ impl Started {
         }
     }
 }
+
+/// A little less than all patience.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// The variable in which fault points are named.
 pub const FAULTS: &str = "FAILPOINTS";
@@ -297,10 +300,11 @@ impl Server {
         until(what, || {
             let seen = look();
             // Shown just before `until` panics.
-            if seen.is_none() && tokio::time::Instant::now() + Duration::from_millis(500) > deadline
-            {
-                panic!("waited in vain: {what}\n--- the log:\n{}", self.log());
-            }
+            assert!(
+                seen.is_some() || tokio::time::Instant::now() + MOMENT < deadline,
+                "waited in vain: {what}\n--- the log:\n{}",
+                self.log()
+            );
             seen
         })
         .await
