@@ -99,7 +99,9 @@ impl Handover {
             let predecessor = match inherited.starter {
                 // The pair was made by the predecessor, which is therefore the peer.
                 Starter::Predecessor => {
-                    this.birth = Birth::Spawned;
+                    if !held {
+                        this.birth = Birth::Spawned;
+                    }
                     Life::of_peer(&channel).ok()
                 }
                 Starter::Supervisor => None,

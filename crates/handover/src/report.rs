@@ -266,7 +266,7 @@ impl fmt::Display for Report {
         if self.staged && self.outcome == Outcome::HandedOver {
             line(
                 "staged",
-                "the predecessor sleeps: --roll-back wakes it, TERM lets it go",
+                "the predecessor sleeps: --roll-back wakes it, TERM ends it",
             )?;
         }
         if let Some(pause) = self.pause {
@@ -420,7 +420,7 @@ pub(crate) mod tests {
             "\
 chat: generation 1 (pid 100) → generation 2 (pid 120): handed over (in 132 ms)
   asked by     SIGUSR2; the predecessor started its successor
-  staged       the predecessor sleeps: --roll-back wakes it, TERM lets it go
+  staged       the predecessor sleeps: --roll-back wakes it, TERM ends it
   pause        850 µs in which nobody accepted
   connections  1000 rooms moved, 3 moved late, 2 left to drain, longest freeze 4.1 ms
   states       cache v3 (12 KiB)

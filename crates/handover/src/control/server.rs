@@ -46,11 +46,11 @@ pub(crate) enum Incoming {
     /// Hand over.
     Upgrade(Peer, UpgradeRequest, Requester),
     /// Take back what was handed over in staged mode.
-    RollBack(Requester),
+    RollBack(Peer, Requester),
     /// The client is the successor, and this is the channel.
     Join(Peer, Channel),
     /// A supervisor brings the channel to a successor.
-    Introduce(Introduction, Channel, Requester),
+    Introduce(Peer, Introduction, Channel, Requester),
 }
 
 /// Listens for requests until it is dropped.
@@ -220,14 +220,14 @@ async fn answer(
             return reply(&channel, &status).await;
         }
         Request::Upgrade(request) => Incoming::Upgrade(peer, request, requester(channel, place)),
-        Request::RollBack => Incoming::RollBack(requester(channel, place)),
+        Request::RollBack => Incoming::RollBack(peer, requester(channel, place)),
         Request::Join => Incoming::Join(peer, channel),
         Request::Introduce(introduction) => {
             let end = descriptors.pop().expect("there is one");
             match seqpacket(end) {
                 Ok(end) => {
                     let requester = requester(channel, place);
-                    Incoming::Introduce(introduction, end, requester)
+                    Incoming::Introduce(peer, introduction, end, requester)
                 }
                 Err(reason) => return refuse(&channel, reason).await,
             }
@@ -249,8 +249,8 @@ async fn turn_back(incoming: Incoming, reason: String) {
     match incoming {
         Incoming::Join(_, channel) => refuse(&channel, reason).await,
         Incoming::Upgrade(_, _, requester)
-        | Incoming::RollBack(requester)
-        | Incoming::Introduce(_, _, requester) => requester.refuse(reason).await,
+        | Incoming::RollBack(_, requester)
+        | Incoming::Introduce(_, _, _, requester) => requester.refuse(reason).await,
     }
 }
 

@@ -158,7 +158,7 @@ async fn busy_and_refused_are_told_as_such() {
 
     let path = running.path();
     let asking = tokio::spawn(async move { roll_back(&path, 1).await });
-    let Incoming::RollBack(requester) = running.next().await else {
+    let Incoming::RollBack(_, requester) = running.next().await else {
         panic!("a roll-back was asked for");
     };
     requester.refuse("nothing was handed over".to_owned()).await;
@@ -219,7 +219,7 @@ async fn join_becomes_the_channel_and_introduce_brings_it() {
     let wanted = introduction.clone();
     let asking =
         tokio::spawn(async move { introduce(&path, introduction, given.as_fd(), |_| {}).await });
-    let Incoming::Introduce(heard, channel, requester) = running.next().await else {
+    let Incoming::Introduce(_, heard, channel, requester) = running.next().await else {
         panic!("somebody introduces");
     };
     assert_eq!(heard, wanted);

@@ -298,6 +298,10 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
     }
     driver.notify(&Moment::Serves);
     driver.look_around();
+    if driver.above.is_none() {
+        driver.close_unclaimed();
+        driver.fill_store();
+    }
     info!(
         name = shared.settings.name,
         generation,
@@ -316,7 +320,7 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
 }
 
 impl Driver {
-    /// Names what the program left behind or opened by itself, and fills the service manager's store.
+    /// Names what the program left behind or opened by itself.
     fn look_around(&self) {
         let shareables = self.shared.shareables();
         for unclaimed in shareables.unclaimed() {
@@ -342,13 +346,32 @@ impl Driver {
             }
             Err(error) => debug!(%error, "cannot look for listeners opened by the program itself"),
         }
-        if self.shared.settings.fd_store
-            && let Ok(offers) = shareables.offers()
-        {
+    }
+
+    /// Gives the service manager copies of all that the program serves. It keeps one of each.
+    fn fill_store(&self) {
+        if !self.shared.settings.fd_store {
+            return;
+        }
+        if let Ok(offers) = self.shared.shareables().offers() {
             for (listing, descriptor) in offers {
                 if let Err(error) = activation::store(&listing.name, descriptor) {
                     warn!(name = listing.name, %error, "the service manager does not keep a copy");
                 }
+            }
+        }
+    }
+
+    /// Closes what was given and nobody asked for, the service manager's copies too: a listener that nobody accepts from keeps its
+    /// clients waiting.
+    fn close_unclaimed(&self) {
+        let closed = self.shared.shareables().close_unclaimed();
+        if !self.shared.settings.fd_store {
+            return;
+        }
+        for unclaimed in closed {
+            if let Err(error) = activation::remove(&unclaimed.name) {
+                warn!(name = unclaimed.name, %error, "the service manager keeps its copy");
             }
         }
     }
@@ -871,22 +894,16 @@ impl Driver {
         if let Some(metrics) = &self.shared.settings.metrics {
             metrics.set_draining(self.ancestors.len());
         }
-        let closed = self.shared.shareables().close_unclaimed();
-        for unclaimed in closed.iter().filter(|_| self.shared.settings.fd_store) {
-            if let Err(error) = activation::remove(&unclaimed.name) {
-                debug!(name = unclaimed.name, %error, "the service manager keeps its copy");
-            }
-        }
-        debug!(
-            count = closed.len(),
-            "the predecessor is gone; closed what nobody claimed"
-        );
+        debug!("the predecessor is gone");
+        self.close_unclaimed();
         if let Some(directory) = &self.directory
             && let Err(error) = directory.sweep()
         {
             debug!(%error, "cannot remove the sockets of dead generations");
         }
         self.notify(&Moment::PredecessorGone);
+        // Before, the service manager may have taken this process for a stranger.
+        self.fill_store();
         self.nginx(nginx::Event::PredecessorGone).await;
     }
 
@@ -931,7 +948,8 @@ impl Driver {
                 self.spawn(request, asked_by, Asker::Client(requester))
                     .await;
             }
-            Incoming::RollBack(requester) => {
+            Incoming::RollBack(peer, requester) => {
+                info!(pid = peer.pid, uid = peer.uid, "asked to serve again");
                 if matches!(self.machine.phase(), Phase::Asleep) {
                     self.on(Event::Wake).await;
                     requester.done().await;
@@ -945,8 +963,8 @@ impl Driver {
                 }
             }
             Incoming::Join(peer, channel) => self.join(peer, channel).await,
-            Incoming::Introduce(introduction, channel, requester) => {
-                self.introduce(introduction, channel, requester).await;
+            Incoming::Introduce(peer, introduction, channel, requester) => {
+                self.introduce(peer, introduction, channel, requester).await;
             }
         }
     }
@@ -1114,11 +1132,15 @@ impl Driver {
 
     async fn introduce(
         &mut self,
+        peer: Peer,
         introduction: Introduction,
         channel: Channel,
         requester: crate::control::Requester,
     ) {
-        let asked_by = format!("a supervisor, for pid {}", introduction.pid);
+        let asked_by = format!(
+            "pid {} (user {}), for pid {}",
+            peer.pid, peer.uid, introduction.pid
+        );
         let asker = Asker::Client(requester);
         let Some(asker) = self.refused(&asked_by, asker).await else {
             let _ = channel.send_now(&Frame::Refuse {

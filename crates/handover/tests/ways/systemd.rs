@@ -112,3 +112,28 @@ async fn the_store_keeps_listeners_over_a_crash() {
     assert!(said.starts_with("main "), "{said}");
     assert_eq!(server.all_said().last().unwrap().address, first.address);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_program_does_not_serve_is_taken_from_the_store() {
+    let manager = Manager::new();
+    let mut server = Server::example("sockets")
+        .option("listen", "127.0.0.1:0")
+        .option("fd-store", "yes")
+        .prepare();
+    let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let admin = sockets[1].local_addr().unwrap();
+    let variables = [("NOTIFY_SOCKET", manager.address())];
+    activate(&mut server, sockets.map(OwnedFd::from), &variables);
+    server.said(1).await;
+    loop {
+        let (text, _) = manager.next().await;
+        if text.contains("FDSTOREREMOVE=1") {
+            assert!(text.contains("FDNAME=admin"), "{text}");
+            break;
+        }
+        assert!(!text.contains("FDNAME=admin"), "{text}");
+    }
+    let refused = TcpStream::connect(admin).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    server.logged(&["did not ask for", "name=\"admin\""]).await;
+}
