@@ -70,10 +70,7 @@ pub(super) fn freeze(
         });
         let limits = shared.settings.limits;
         shared.registry.freeze(&kinds);
-        let parcels = shared
-            .registry
-            .gather_while_answered(limits.boundary)
-            .await;
+        let parcels = shared.registry.gather_while_answered(limits.boundary).await;
         with(&cargo, |cargo| cargo.parcels = Arc::new(parcels));
         let held = shared.exclusives();
         let names = held

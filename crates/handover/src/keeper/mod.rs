@@ -8,7 +8,7 @@ mod run;
 mod signals;
 mod standing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command as Program;
 use std::sync::Arc;
 use std::time::Duration;
@@ -315,22 +315,9 @@ impl Driver {
                 "handed over and not claimed by this program; it is closed when the predecessor is gone"
             );
         }
-        match strays::listening_strays(&shareables.inodes()) {
-            Ok(found) => {
-                for stray in found {
-                    // The control socket is the library's own.
-                    if matches!(stray.kind, crate::describe::Kind::UnixSeqpacket) {
-                        continue;
-                    }
-                    warn!(
-                        descriptor = stray.number,
-                        address = %stray.address,
-                        "a listener that was opened without the handover library: it will not be handed over"
-                    );
-                }
-            }
-            Err(error) => debug!(%error, "cannot look for listeners opened by the program itself"),
-        }
+        // It looks at every descriptor; meanwhile connections that moved in are to be served.
+        let inodes = shareables.inodes();
+        tokio::task::spawn_blocking(move || name_strays(&inodes));
         if self.shared.settings.fd_store
             && let Ok(offers) = shareables.offers()
         {
@@ -1251,6 +1238,25 @@ fn pass_on(pid: u32, signal: i32) {
     match life::signal(pid, signal) {
         Ok(()) => info!(pid, signal, "passed a signal on to the successor"),
         Err(error) => warn!(pid, signal, %error, "a signal could not be passed on"),
+    }
+}
+
+fn name_strays(inodes: &BTreeSet<u64>) {
+    match strays::listening_strays(inodes) {
+        Ok(found) => {
+            for stray in found {
+                // The control socket is the library's own.
+                if matches!(stray.kind, crate::describe::Kind::UnixSeqpacket) {
+                    continue;
+                }
+                warn!(
+                    descriptor = stray.number,
+                    address = %stray.address,
+                    "a listener that was opened without the handover library: it will not be handed over"
+                );
+            }
+        }
+        Err(error) => debug!(%error, "cannot look for listeners opened by the program itself"),
     }
 }
 
