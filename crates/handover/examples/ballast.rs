@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use baton_handover::{Handover, Settings, State};
+use baton_handover::{Handover, State};
 use serde::{Deserialize, Serialize};
 
 mod common;
@@ -33,14 +33,8 @@ impl State for Ballast {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = common::options();
-    let wanted = options.more.iter().find(|(name, _)| name == "bytes");
-    let bytes = match wanted {
-        Some((_, value)) => value.parse()?,
-        None => 0,
-    };
-    let settings = Settings::named("ballast")
-        .control_dir(&options.control_dir)
-        .state::<Ballast>("ballast");
+    let bytes = options.option("bytes").unwrap_or("0").parse()?;
+    let settings = options.settings("ballast").state::<Ballast>("ballast");
     let mut handover = Handover::begin(settings).await?;
     let mut listener = handover.tcp("sums", options.listen).await?;
     let address = listener.local_addr()?;

@@ -67,7 +67,7 @@ pub(crate) fn listening_strays(known: &BTreeSet<u64>) -> io::Result<Vec<Stray>> 
     let mut strays = Vec::new();
     for number in numbers()? {
         // A descriptor may be closed, or become another one, while we look: what cannot be described is not a listener of ours.
-        let Some(description) = sys::describe_number(number) else {
+        let Some(description) = sys::describe_listener(number) else {
             continue;
         };
         if description.accepting && !known.contains(&description.inode) {

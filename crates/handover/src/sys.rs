@@ -120,14 +120,18 @@ pub(crate) fn adopt(number: RawFd, expect: Expect) -> Result<OwnedFd, AdoptError
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// What is open under a number of this process; `None` if nothing is, or if the kernel does not tell.
-pub(crate) fn describe_number(number: RawFd) -> Option<Description> {
+/// What listens under a number of this process; `None` if nothing does, or if the kernel does not tell.
+pub(crate) fn describe_listener(number: RawFd) -> Option<Description> {
     if number < 0 {
         return None;
     }
     // SAFETY: the number is not -1, and the kernel is only asked questions about it. Its owner may close it meanwhile; then the
     // answers are EBADF, or about another descriptor, and nothing is changed either way.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    // One question for each of ten thousand connections, all of them for a few listeners.
+    if !rustix::net::sockopt::socket_acceptconn(borrowed).ok()? {
+        return None;
+    }
     Description::of(borrowed).ok()
 }
 

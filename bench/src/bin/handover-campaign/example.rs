@@ -16,6 +16,8 @@ use tokio::time::{Instant, sleep};
 
 /// Whatever is waited for, it takes no longer.
 const LIMIT: Duration = Duration::from_secs(30);
+/// So many looks tell what a process has open at rest.
+const REST: usize = 50;
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -195,6 +197,16 @@ pub(crate) struct Handed {
 /// How many descriptors a process has open.
 pub(crate) fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// The fewest that a process has open within a short time: without those of whoever just asked it something.
+pub(crate) async fn descriptors_at_rest(pid: u32) -> usize {
+    let mut fewest = usize::MAX;
+    for _ in 0..REST {
+        fewest = fewest.min(descriptors(pid));
+        sleep(LOOK).await;
+    }
+    fewest
 }
 
 /// Whether the process runs this program: a number may belong to another process by now.

@@ -8,7 +8,7 @@ use baton_bench::load::{Group, Kind, Load, Moment, Span};
 use serde_json::{Value, json};
 
 use super::Found;
-use super::example::{Example, Handed, descriptors};
+use super::example::{Example, Handed, descriptors_at_rest};
 use super::figures::{STILL, by_phase, ms, phases, spread};
 
 /// How long the clients have to get their first answers.
@@ -31,7 +31,8 @@ pub(crate) async fn run(examples: &Path, handovers: usize) -> Result<Found> {
     for name in ["web", "chat", "echo"] {
         let example = Example::start(examples, name, &[]).await?;
         // The second generation is the first that has all that a generation inherits.
-        let idle = example.hand_over().await?.descriptors;
+        let pid = example.hand_over().await?.report.to.pid;
+        let idle = descriptors_at_rest(pid).await;
         lines.push(Line {
             example,
             name,
@@ -42,8 +43,8 @@ pub(crate) async fn run(examples: &Path, handovers: usize) -> Result<Found> {
     }
     let address = |place: usize| lines[place].example.address;
     let load = Load::start([
-        Group::new(Kind::Fresh, address(0), 8).think(Duration::from_millis(20)),
-        Group::new(Kind::KeepAlive, address(0), 8).think(Duration::from_millis(20)),
+        Group::new(Kind::Fresh, address(0), 8).think(Duration::from_millis(5)),
+        Group::new(Kind::KeepAlive, address(0), 8).think(Duration::from_millis(5)),
         Group::new(Kind::WebSocket, address(1), 100)
             .think(Duration::from_millis(300))
             .path("/{room}"),
@@ -138,20 +139,15 @@ impl Line {
             faults.push(format!("{name}: descriptors grew from {first} to {last}"));
         }
         let after = match self.example.hand_over().await {
-            Ok(handed) => handed.descriptors,
+            Ok(handed) => descriptors_at_rest(handed.report.to.pid).await,
             Err(error) => {
                 faults.push(format!("{name}, without clients: {error:#}"));
                 0
             }
         };
         if after > self.idle {
-            let now = self
-                .example
-                .status()
-                .await
-                .map_or(0, |status| descriptors(status.pid));
             faults.push(format!(
-                "{name}: without clients it had {} descriptors open at first, {after} at last (now {now})",
+                "{name}: without clients it had {} descriptors open at first, {after} at last",
                 self.idle
             ));
         }

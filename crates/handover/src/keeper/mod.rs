@@ -330,22 +330,9 @@ impl Driver {
                 "handed over and not claimed by this program; it is closed when the predecessor is gone"
             );
         }
-        match strays::listening_strays(&shareables.inodes()) {
-            Ok(found) => {
-                for stray in found {
-                    // The control socket is the library's own.
-                    if matches!(stray.kind, crate::describe::Kind::UnixSeqpacket) {
-                        continue;
-                    }
-                    warn!(
-                        descriptor = stray.number,
-                        address = %stray.address,
-                        "a listener that was opened without the handover library: it will not be handed over"
-                    );
-                }
-            }
-            Err(error) => debug!(%error, "cannot look for listeners opened by the program itself"),
-        }
+        // It looks at every descriptor; meanwhile connections that moved in are to be served.
+        let inodes = shareables.inodes();
+        tokio::task::spawn_blocking(move || name_strays(&inodes));
     }
 
     /// Gives the service manager copies of all that the program serves. It keeps one of each.
@@ -1331,6 +1318,25 @@ fn pass_on(pid: u32, signal: i32) {
     match life::signal(pid, signal) {
         Ok(()) => info!(pid, signal, "passed a signal on to the successor"),
         Err(error) => warn!(pid, signal, %error, "a signal could not be passed on"),
+    }
+}
+
+fn name_strays(inodes: &BTreeSet<u64>) {
+    match strays::listening_strays(inodes) {
+        Ok(found) => {
+            for stray in found {
+                // The control socket is the library's own.
+                if matches!(stray.kind, crate::describe::Kind::UnixSeqpacket) {
+                    continue;
+                }
+                warn!(
+                    descriptor = stray.number,
+                    address = %stray.address,
+                    "a listener that was opened without the handover library: it will not be handed over"
+                );
+            }
+        }
+        Err(error) => debug!(%error, "cannot look for listeners opened by the program itself"),
     }
 }
 
