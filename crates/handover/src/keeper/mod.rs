@@ -152,7 +152,7 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
     if predecessor.is_some() {
         fail_point!("handover::successor::committed");
     }
-    // From the commit on every instant counts: first accept, then tell.
+    // From the commit on every instant counts: first accept, then see to the rest.
     let accepting_since = Monotonic::now();
     shared.turn(Flow::Open);
     let longest = parcels
@@ -162,16 +162,6 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
         .unwrap_or_default();
     let moved = parcels.len();
     shared.registry.admit(parcels);
-    if let Some(predecessor) = predecessor.as_ref().filter(|predecessor| predecessor.owned) {
-        let serving = Frame::Serving {
-            accepting_since,
-            longest_freeze_us: u64::try_from(longest.as_micros()).unwrap_or(u64::MAX),
-        };
-        if let Err(error) = predecessor.channel.send_now(&serving) {
-            warn!(%error, "cannot tell the predecessor that this generation serves");
-        }
-    }
-
     let (generation, server_socket) = match &directory {
         Some(directory) => {
             let listening = match from {
@@ -228,6 +218,17 @@ pub(crate) async fn begin(beginning: Beginning) -> Result<Serving, HandoverError
     let nginx = settings
         .nginx_signals
         .then(|| nginx::Machine::new(nginx::Surroundings::of_this_process(), sleeper.is_some()));
+
+    // The predecessor ends on this word: by then others find this generation, and nothing is left that could fail.
+    if let Some(predecessor) = predecessor.as_ref().filter(|predecessor| predecessor.owned) {
+        let serving = Frame::Serving {
+            accepting_since,
+            longest_freeze_us: u64::try_from(longest.as_micros()).unwrap_or(u64::MAX),
+        };
+        if let Err(error) = predecessor.channel.send_now(&serving) {
+            warn!(%error, "cannot tell the predecessor that this generation serves");
+        }
+    }
 
     let mut ancestors = Vec::new();
     let upward = predecessor
