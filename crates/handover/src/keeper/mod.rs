@@ -470,13 +470,14 @@ impl Driver {
 
     /// The successor is gone: what it said before counts before that.
     async fn died(&mut self) {
+        if matches!(self.machine.phase(), Phase::Transferring) {
+            // Nobody is left to send to; what it said last, a refusal perhaps, is read here.
+            self.effect = None;
+        }
         loop {
             let Some(link) = self.link.as_mut().filter(|link| !link.closed) else {
                 break;
             };
-            if matches!(self.machine.phase(), Phase::Transferring) {
-                break;
-            }
             match link.channel.receive_now() {
                 Ok(Some(packet)) => self.heard(Ok(packet)).await,
                 Ok(None) | Err(_) => break,
