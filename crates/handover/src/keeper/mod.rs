@@ -157,7 +157,7 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
     if predecessor.is_some() {
         fail_point!("handover::successor::committed");
     }
-    // From the commit on every instant counts: first accept, then tell.
+    // From the commit on every instant counts: first accept, then see to the rest.
     let accepting_since = Monotonic::now();
     shared.turn(Flow::Open);
     let longest = parcels
@@ -235,6 +235,17 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
     let nginx = settings
         .nginx_signals
         .then(|| nginx::Machine::new(nginx::Surroundings::of_this_process(), sleeper.is_some()));
+
+    // The predecessor ends on this word: by then others find this generation, and nothing is left that could fail.
+    if let Some(predecessor) = predecessor.as_ref().filter(|predecessor| predecessor.owned) {
+        let serving = Frame::Serving {
+            accepting_since,
+            longest_freeze_us: u64::try_from(longest.as_micros()).unwrap_or(u64::MAX),
+        };
+        if let Err(error) = predecessor.channel.send_now(&serving) {
+            warn!(%error, "cannot tell the predecessor that this generation serves");
+        }
+    }
 
     let mut ancestors = Vec::new();
     let upward = predecessor
@@ -495,10 +506,11 @@ impl Driver {
 
     /// The successor is gone: what it said before counts before that.
     async fn died(&mut self) {
+        if matches!(self.machine.phase(), Phase::Transferring) {
+            // Nobody is left to send to; what it said last, a refusal perhaps, is read here.
+            self.effect = None;
+        }
         while let Some(link) = self.link.as_mut().filter(|link| !link.closed) {
-            if matches!(self.machine.phase(), Phase::Transferring) {
-                break;
-            }
             match link.channel.receive_now() {
                 Ok(Some(packet)) => self.heard(Ok(packet)).await,
                 Ok(None) | Err(_) => break,
