@@ -18,7 +18,7 @@ use super::figures::{STILL, by_phase, phases, spread};
 /// An answer takes no longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the clients have to get their first answers.
-const BEGIN: Duration = Duration::from_secs(60);
+const BEGIN: Duration = Duration::from_mins(1);
 /// So many clients have one source address: fewer than there are ports for one.
 const PER_SOURCE: usize = 16_000;
 /// What passes between two handovers of talking connections.

@@ -91,11 +91,6 @@ impl Example {
         }
     }
 
-    /// A place for files that lives as long as the example.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
     /// The last lines of what all its processes logged.
     pub(crate) fn log(&self) -> String {
         let text = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();

@@ -30,11 +30,11 @@ pub(crate) fn ms(time: Duration) -> f64 {
 
 /// How long these phases took together.
 pub(crate) fn phases(report: &Report, names: &[&str]) -> Duration {
-    let named = |phase: &&baton_handover::report::PhaseTime| names.contains(&phase.phase.as_str());
+    let wanted = |phase: &&baton_handover::report::PhaseTime| names.contains(&phase.phase.as_str());
     report
         .phases
         .iter()
-        .filter(named)
+        .filter(wanted)
         .map(|phase| phase.took)
         .sum()
 }

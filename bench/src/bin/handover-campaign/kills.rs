@@ -83,11 +83,11 @@ struct Kill {
 /// So many kills, each followed by a look whether somebody serves.
 pub(crate) async fn run(examples: &Path, kills: usize, seed: u64) -> Result<Found> {
     let mut example = Example::start(examples, "counter", &[]).await?;
-    let seen = Shared::default();
+    let notes = Shared::default();
     let (stop, stopped) = watch::channel(false);
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
-        clients.spawn(ask_on(example.address, Arc::clone(&seen), stopped.clone()));
+        clients.spawn(ask_on(example.address, Arc::clone(&notes), stopped.clone()));
     }
     let mut usual = Duration::ZERO;
     for _ in 0..PLAIN {
@@ -141,7 +141,7 @@ pub(crate) async fn run(examples: &Path, kills: usize, seed: u64) -> Result<Foun
         };
         gaps.push(took);
         let held = victim == Victim::Successor || !matches!(phase, "start" | "hello" | "offer");
-        let (refused, cut) = with(&seen, |seen| {
+        let (refused, cut) = with(&notes, |seen| {
             let refused = seen.refused.iter().filter(|at| **at >= kill.began);
             let cut = seen.cut.iter().filter(|(at, _)| *at >= kill.began);
             let cut: Vec<String> = cut.map(|(_, what)| what.clone()).collect();
@@ -170,7 +170,7 @@ pub(crate) async fn run(examples: &Path, kills: usize, seed: u64) -> Result<Foun
     if faults.is_empty() {
         example.stop().await?;
     }
-    let (figures, more) = with(&seen, |seen| {
+    let (figures, more) = with(&notes, |seen| {
         let mut more = Vec::new();
         let (answers, cut) = (seen.numbers.len() as u64, seen.cut.len() as u64);
         if !seen.repeated.is_empty() {
@@ -291,10 +291,10 @@ async fn ask_on(address: SocketAddr, seen: Shared, stopped: watch::Receiver<bool
                     }
                 }
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    seen.refused.push(now)
+                    seen.refused.push(now);
                 }
                 Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                    seen.odd.push(error.to_string())
+                    seen.odd.push(error.to_string());
                 }
                 Ok(Err(error)) => seen.cut.push((now, error.to_string())),
                 Err(_) => seen.odd.push(format!("no answer within {PATIENCE:?}")),

@@ -12,7 +12,7 @@ use super::example::{Example, Handed, descriptors_at_rest};
 use super::figures::{STILL, by_phase, ms, phases, spread};
 
 /// How long the clients have to get their first answers.
-const BEGIN: Duration = Duration::from_secs(60);
+const BEGIN: Duration = Duration::from_mins(1);
 /// Descriptors that come and go with clients that open a connection for each request.
 const FRESH: usize = 8;
 
