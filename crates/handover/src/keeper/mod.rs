@@ -213,17 +213,6 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         })?),
         None => None,
     };
-    // Only now, so that whoever learns from the predecessor's report that this generation serves finds it.
-    if let Some(predecessor) = predecessor.as_ref().filter(|predecessor| predecessor.owned) {
-        let serving = Frame::Serving {
-            accepting_since,
-            longest_freeze_us: u64::try_from(longest.as_micros()).unwrap_or(u64::MAX),
-            unclaimed: unclaimed(&shared),
-        };
-        if let Err(error) = predecessor.channel.send_now(&serving) {
-            warn!(%error, "cannot tell the predecessor that this generation serves");
-        }
-    }
     let notifier = Notifier::from_environment().unwrap_or_else(|error| {
         warn!(%error, "the service manager cannot be told anything");
         Notifier::nobody()
@@ -241,6 +230,7 @@ pub(crate) fn begin(beginning: Beginning) -> Result<Serving, HandoverError> {
         let serving = Frame::Serving {
             accepting_since,
             longest_freeze_us: u64::try_from(longest.as_micros()).unwrap_or(u64::MAX),
+            unclaimed: unclaimed(&shared),
         };
         if let Err(error) = predecessor.channel.send_now(&serving) {
             warn!(%error, "cannot tell the predecessor that this generation serves");

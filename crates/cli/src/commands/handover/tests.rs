@@ -169,7 +169,7 @@ fn times_and_flags_are_checked() {
     let line = "upgrade /d --exec new -- --port 80";
     let line = Line::try_parse_from(line.split(' ')).unwrap();
     assert_eq!(line.args.arguments, ["--port", "80"]);
-    assert!(absolute("new".into()).unwrap().is_absolute());
+    assert!(absolute(Path::new("new")).unwrap().is_absolute());
 }
 
 #[test]
