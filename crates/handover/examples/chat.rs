@@ -56,9 +56,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn enter(Given(chat): Given<Chat>, Path(room): Path<String>, upgrade: Upgrade) -> Response {
-    let members = chat.members.clone();
-    let member = (room, usize::MAX); // nothing of what was said before
-    upgrade.serve(&members, move |socket| chat.serve(socket, member))
+    let mut member = (room, usize::MAX);
+    chat.unread(&mut member); // what was said before is not for it
+    upgrade.serve(&chat.members.clone(), |socket| chat.serve(socket, member))
 }
 
 impl Chat {

@@ -72,6 +72,8 @@ impl Link {
 /// What comes from the side of the predecessor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FromAbove {
+    /// It has nothing more to send.
+    Silent,
     /// It is gone.
     Gone,
 }
@@ -115,12 +117,14 @@ pub(super) fn attend(
                 }
                 Ok((Frame::Ended { moved_late, closed }, _)) => {
                     info!(pid, moved_late, closed, "the predecessor has drained");
+                    break;
                 }
                 Ok((other, _)) => debug!(frame = other.name(), "heard from the predecessor"),
                 Err(error) => warn!(%error, "what the predecessor sent is not understood"),
             }
         }
-        // The channel is the predecessor's own end's; its process may take a moment longer.
+        let _ = news.send(FromAbove::Silent).await;
+        // Its process may take longer; as process 1 it stays for good.
         if let Some(life) = life {
             life.ended().await;
         }

@@ -82,7 +82,7 @@ struct Driver {
     handed_over: bool,
 
     above: Option<mpsc::Receiver<FromAbove>>,
-    /// Whether the predecessor lives.
+    /// Whether the predecessor may still send connections.
     above_lives: watch::Sender<bool>,
     /// The channel to the predecessor, while that one lives.
     upward: Option<Arc<Channel>>,
@@ -141,8 +141,12 @@ impl Driver {
             }
             heard = self.signals.next() => self.signalled(heard).await,
             news = from_above(self.above.as_mut()) => {
-                let FromAbove::Gone = news;
-                self.predecessor_gone().await;
+                match news {
+                    FromAbove::Silent => {
+                        self.above_lives.send_replace(false);
+                    }
+                    FromAbove::Gone => self.predecessor_gone().await,
+                }
             }
             () = at(claim) => {
                 self.claim_until = None;
