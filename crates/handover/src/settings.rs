@@ -77,7 +77,7 @@ impl Settings {
             metrics: None,
             limits: Limits {
                 timeout: Duration::from_mins(1),
-                boundary: Duration::from_millis(50),
+                boundary: Duration::from_millis(10),
                 release: Duration::from_secs(5),
                 frozen: Duration::from_secs(10),
                 drain: Duration::from_secs(30),
@@ -214,8 +214,8 @@ impl Settings {
         self
     }
 
-    /// How long a freeze waits for connections that have not answered it; 50 ms by default. Those in the middle of something answer at
-    /// once, and move later, one by one: this is for tasks that wait for a processor.
+    /// How long a freeze goes on without an answer from any connection; 10 ms by default. Those in the middle of something answer at once, and
+    /// move later, one by one; so do those that have not answered.
     #[must_use]
     pub fn boundary(mut self, limit: Duration) -> Self {
         self.limits.boundary = limit;
