@@ -133,7 +133,7 @@ impl Settings {
     }
 
     /// Takes nginx's signals: TERM and INT end at once, QUIT drains, HUP reloads or wakes, USR1 reopens logs, USR2 hands over in stages,
-    /// WINCH stops accepting. See [`Serving::events`](crate::Serving::events) for those that the program must act on.
+    /// WINCH stops accepting. See [`Serving::event`](crate::Serving::event) for those that the program must act on.
     #[must_use]
     pub fn nginx_signals(mut self) -> Self {
         self.nginx_signals = true;
