@@ -215,26 +215,4 @@ mod tests {
             .expect_err("the writer failed");
         assert_eq!(error.to_string(), "cannot encode");
     }
-
-    /// Prints how long 100 MiB take; run in release: `cargo test --release -p baton-handover hundred -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement, not a check"]
-    fn hundred_mebibytes_are_quick() {
-        let bytes = pattern(100 * 1024 * 1024);
-        for _ in 0..5 {
-            let start = std::time::Instant::now();
-            let sealed = Sealed::write("state", |out| {
-                bytes.chunks(64).try_for_each(|chunk| out.write_all(chunk))
-            })
-            .expect("written");
-            let written = start.elapsed();
-            let mapped = sealed.read().expect("mapped");
-            let both = start.elapsed();
-            let sum: u64 = mapped.chunks_exact(8).map(|word| u64::from(word[0])).sum();
-            println!(
-                "written after {written:?}, mapped after {both:?}, all read after {:?} ({sum})",
-                start.elapsed()
-            );
-        }
-    }
 }
