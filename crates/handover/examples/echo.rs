@@ -7,6 +7,7 @@ use std::error::Error;
 use baton_handover::Handover;
 use baton_handover::connections::{Asked, Connection, Turn};
 use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
 
 mod common;
 
@@ -32,7 +33,8 @@ async fn echo(mut connection: Connection) -> std::io::Result<()> {
     let mut buffer = BytesMut::new();
     loop {
         match connection.turn(&mut buffer).await? {
-            Turn::Read(0) | Turn::Asked(Asked::Leave) => return Ok(()),
+            // What the peer has not taken yet goes out first.
+            Turn::Read(0) | Turn::Asked(Asked::Leave) => return connection.shutdown().await,
             Turn::Read(_) => {
                 connection.send(&buffer).await?;
                 buffer.clear();
