@@ -64,8 +64,8 @@ async fn enter(Given(chat): Given<Chat>, Path(room): Path<String>, upgrade: Upgr
 impl Chat {
     /// Serves those who moved in, or came back after a roll-back.
     async fn welcome_back(self) {
-        while let Some(parcel) = self.members.next().await {
-            if let Ok(socket) = WebSocket::resume(parcel, self.members.seat())
+        while let Some((parcel, seat)) = self.members.arrival().await {
+            if let Ok(socket) = WebSocket::resume(parcel, seat)
                 && let Ok(member) = postcard::from_bytes(socket.label())
             {
                 tokio::spawn(self.clone().serve(socket, member));

@@ -48,9 +48,9 @@ impl Listener {
         loop {
             tokio::select! {
                 biased;
-                parcel = self.kind.next() => {
-                    let parcel = parcel?;
-                    match Connection::resume(parcel, self.kind.seat()) {
+                arrival = self.kind.arrival() => {
+                    let (parcel, seat) = arrival?;
+                    match Connection::resume(parcel, seat) {
                         Ok(connection) => return Some(connection),
                         Err(error) => tracing::error!(
                             error = &error as &dyn std::error::Error,
@@ -63,8 +63,8 @@ impl Listener {
                         return connection;
                     }
                     // No new ones; those that wait in the registry are still to come.
-                    let parcel = self.kind.next().await?;
-                    if let Ok(connection) = Connection::resume(parcel, self.kind.seat()) {
+                    let (parcel, seat) = self.kind.arrival().await?;
+                    if let Ok(connection) = Connection::resume(parcel, seat) {
                         return Some(connection);
                     }
                 }
@@ -93,19 +93,22 @@ impl Listener {
 
 async fn accept_new(socket: &mut Socket, kind: &Kind) -> Option<Connection> {
     let accepted = match socket {
-        Socket::Tcp(listener) => listener.accept().await.map(|accepted| {
-            accepted.map(|(stream, _)| {
-                // Whoever writes small messages does not want to wait for the peer's delayed acknowledgement.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "a connection that ended already");
-                }
-                Connection::new(stream, kind.seat())
-            })
-        }),
-        Socket::Unix(listener) => listener
-            .accept()
+        Socket::Tcp(listener) => listener
+            .accept_seated(|| kind.seat())
             .await
-            .map(|accepted| accepted.map(|stream| Connection::new(stream, kind.seat()))),
+            .map(|accepted| {
+                accepted.map(|(stream, _, seat)| {
+                    // Whoever writes small messages does not want to wait for the peer's delayed acknowledgement.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "a connection that ended already");
+                    }
+                    Connection::new(stream, seat)
+                })
+            }),
+        Socket::Unix(listener) => listener
+            .accept_seated(|| kind.seat())
+            .await
+            .map(|accepted| accepted.map(|(stream, seat)| Connection::new(stream, seat))),
     };
     match accepted {
         Ok(connection) => connection,

@@ -329,15 +329,30 @@ impl Kind {
 
     /// Registers a live connection, for as long as the seat lives.
     pub fn seat(&self) -> Seat {
-        let mut state = self.shared.lock();
+        self.seat_in(&mut self.shared.lock())
+    }
+
+    fn seat_in(&self, state: &mut State) -> Seat {
         state.seats += 1;
         let number = state.seats;
         let kind = state.kind(&self.name);
         let epoch = kind.epoch;
         kind.live += 1;
         let ask = kind.ask.subscribe();
-        drop(state);
         Seat::new(Asking::new(self.clone(), ask, number, epoch))
+    }
+
+    /// As [`next`](Self::next), with a seat: at no instant does a handover find the connection neither waiting nor seated. Cancel-safe.
+    pub async fn arrival(&self) -> Option<(Parcel, Seat)> {
+        self.shared
+            .until(|state| {
+                let closed = state.closed;
+                match state.kind(&self.name).waiting.pop_front() {
+                    Some(parcel) => Some(Some((parcel, self.seat_in(state)))),
+                    None => closed.then_some(None),
+                }
+            })
+            .await
     }
 
     /// The next connection that was moved in from a predecessor or has come back after a roll-back; none once the registry is

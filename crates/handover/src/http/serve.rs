@@ -67,9 +67,9 @@ pub async fn serve<S, B>(
                 arriving = connection.is_some();
                 connection
             }
-            parcel = kind.next(), if moving => {
-                moving = parcel.is_some();
-                parcel.and_then(|parcel| match Connection::resume(parcel, kind.seat()) {
+            arrival = kind.arrival(), if moving => {
+                moving = arrival.is_some();
+                arrival.and_then(|(parcel, seat)| match Connection::resume(parcel, seat) {
                     Ok(connection) => Some(connection),
                     Err(error) => {
                         tracing::error!(error = &error as &dyn std::error::Error, "closing a moved connection");

@@ -32,6 +32,15 @@ impl TcpListener {
     ///
     /// Only what makes the listener useless, such as a lost runtime.
     pub async fn accept(&mut self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        let accepted = self.accept_seated(|| ()).await?;
+        Ok(accepted.map(|(stream, peer, ())| (stream, peer)))
+    }
+
+    /// As [`accept`](Self::accept), and calls `seat` for the connection before the gate can shut: no handover misses it.
+    pub(crate) async fn accept_seated<S>(
+        &mut self,
+        seat: impl Fn() -> S,
+    ) -> io::Result<Option<(TcpStream, SocketAddr, S)>> {
         let accepted = self
             .0
             .accept(|socket| {
@@ -41,14 +50,14 @@ impl TcpListener {
                 let peer = peer
                     .map(SocketAddr::try_from)
                     .ok_or(rustix::io::Errno::CONNABORTED)??;
-                Ok((stream, peer))
+                Ok((stream, peer, seat()))
             })
             .await?;
-        let Some((stream, peer)) = accepted else {
+        let Some((stream, peer, seat)) = accepted else {
             return Ok(None);
         };
         let stream = TcpStream::from_std(stream.into())?;
-        Ok(Some((stream, peer)))
+        Ok(Some((stream, peer, seat)))
     }
 
     /// The address it listens on; the real port if 0 was asked for.

@@ -74,8 +74,18 @@ impl UnixListener {
     ///
     /// Only what makes the listener useless.
     pub async fn accept(&mut self) -> io::Result<Option<UnixStream>> {
-        match self.0.accept(take).await? {
-            Some(stream) => Ok(Some(UnixStream::from_std(stream.into())?)),
+        let accepted = self.accept_seated(|| ()).await?;
+        Ok(accepted.map(|(stream, ())| stream))
+    }
+
+    /// As [`accept`](Self::accept), and calls `seat` for the connection before the gate can shut: no handover misses it.
+    pub(crate) async fn accept_seated<S>(
+        &mut self,
+        seat: impl Fn() -> S,
+    ) -> io::Result<Option<(UnixStream, S)>> {
+        let accepted = self.0.accept(|socket| Ok((take(socket)?, seat()))).await?;
+        match accepted {
+            Some((stream, seat)) => Ok(Some((UnixStream::from_std(stream.into())?, seat))),
             None => Ok(None),
         }
     }
