@@ -282,7 +282,7 @@ impl Handover {
     }
 
     /// Connections that belong to no listener: outgoing ones, or those that were upgraded to another protocol (WebSockets). What
-    /// a predecessor moved in under this name comes out of [`Kind::next`].
+    /// a predecessor moved in under this name comes out of [`Kind::arrival`].
     pub fn connections(&mut self, name: &str) -> Kind {
         self.claim(name)
     }

@@ -24,8 +24,8 @@
 //!
 //! /// Serves the connections that a predecessor moved in, or that come back after a roll-back.
 //! async fn serve_moved(echoing: Kind) {
-//!     while let Some(parcel) = echoing.next().await {
-//!         match Connection::resume(parcel, echoing.seat()) {
+//!     while let Some((parcel, seat)) = echoing.arrival().await {
+//!         match Connection::resume(parcel, seat) {
 //!             Ok(connection) => drop(tokio::spawn(echo(connection))),
 //!             Err(error) => eprintln!("{error}"),
 //!         }

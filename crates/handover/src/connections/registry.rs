@@ -357,6 +357,8 @@ impl Kind {
 
     /// The next connection that was moved in from a predecessor or has come back after a roll-back; none once the registry is
     /// closed. Waits while a handover has frozen the kind. Cancel-safe.
+    ///
+    /// Between this and [`seat`](Self::seat) a handover does not see the connection; use [`arrival`](Self::arrival) to serve it.
     pub async fn next(&self) -> Option<Parcel> {
         self.shared
             .until(|state| {

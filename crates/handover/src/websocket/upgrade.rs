@@ -109,7 +109,7 @@ impl Upgrade {
     }
 
     /// Accepts: answers the peer, and serves the WebSocket in a task of its own, with a seat of this kind. The same function serves
-    /// the WebSockets that come out of [`Kind::next`], by way of [`WebSocket::resume`].
+    /// the WebSockets that come out of [`Kind::arrival`], by way of [`WebSocket::resume`].
     pub fn serve<F>(
         self,
         kind: &Kind,
