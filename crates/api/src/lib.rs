@@ -1,0 +1,1 @@
+//! bytomd's HTTP and WebSocket API over a chain, a wallet and a keystore.

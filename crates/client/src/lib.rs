@@ -1,0 +1,1 @@
+//! A client of bytomd's API: one table of commands, and what `batoncli` does with it.

@@ -1,0 +1,1 @@
+//! Consensus: Malachite BFT over our blocks.

@@ -1,0 +1,1 @@
+//! The node: configuration, home, order of life, namespaces.
