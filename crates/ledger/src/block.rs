@@ -204,6 +204,21 @@ impl Block {
     }
 }
 
+/// The bytes of a full block (flags `03`), of a header and transactions that are encoded already.
+pub fn assemble<'a>(
+    header: &Header,
+    transactions: impl ExactSizeIterator<Item = &'a [u8]>,
+) -> Vec<u8> {
+    let mut bytes = vec![FULL];
+    let mut w = Writer::new(&mut bytes);
+    header.write(&mut w);
+    w.count(transactions.len());
+    for transaction in transactions {
+        w.bytes(transaction);
+    }
+    bytes
+}
+
 /// The bytes of a block's transactions alone (flags `02`).
 pub fn encode_transactions(transactions: &[Transaction]) -> Vec<u8> {
     let mut bytes = vec![TRANSACTIONS];
@@ -261,6 +276,20 @@ mod tests {
         assert_eq!(error, "unsupported serflags 0x0: a block starts with 0x3");
         assert!(decode_transactions(&block.encode()).is_err());
         assert_eq!(decode_transactions(&[TRANSACTIONS, 0]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_block_is_assembled_as_it_is_encoded() {
+        let block = Block {
+            header: Header {
+                height: 7,
+                ..Header::default()
+            },
+            transactions: crate::genesis::bytom_transactions(),
+        };
+        let parts: Vec<Vec<u8>> = block.transactions.iter().map(Transaction::encode).collect();
+        let assembled = assemble(&block.header, parts.iter().map(Vec::as_slice));
+        assert_eq!(assembled, block.encode());
     }
 
     #[test]

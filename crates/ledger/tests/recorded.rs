@@ -132,5 +132,5 @@ fn the_recorded_epoch_is_paid() {
     // and this node would have made the very same transaction
     let state = before(&block, &params, &due);
     let made = coinbase::coinbase(&state, &params, &paid.control_program, b"").unwrap();
-    assert_eq!(Mapped::from(made), applied.transactions[0]);
+    assert_eq!(Mapped::from(made), *applied.transactions[0]);
 }

@@ -33,7 +33,7 @@ fn a_transfer_moves_an_output() {
     assert_eq!(applied.tip.height, 2);
     assert_eq!(applied.gas[1].fee_neu, FEE);
     assert_eq!(applied.app_hash(), chain.state.tip().unwrap().app_hash);
-    assert_eq!(applied.transactions[1], moved);
+    assert_eq!(*applied.transactions[1], moved);
     // one output away, one new, and the reward of the proposer
     assert_eq!(applied.changes.0.len(), 3);
 }

@@ -1,11 +1,13 @@
 //! Applying a block.
 
+use std::sync::Arc;
+
 use super::changes::Changes;
 use super::error::{ApplyError, BlockRejection, StateError};
 use super::record::Validators;
 use super::work::Work;
 use super::{State, Tip};
-use crate::block::Block;
+use crate::block::{Block, Header};
 use crate::entry::Mapped;
 use crate::hash::Hash;
 use crate::merkle;
@@ -48,7 +50,7 @@ pub struct Applied {
     /// What the node must act on.
     pub effects: Effects,
     /// The block's transactions with their ids, in order.
-    pub transactions: Vec<Mapped>,
+    pub transactions: Vec<Arc<Mapped>>,
     /// The gas that each used.
     pub gas: Vec<GasStatus>,
 }
@@ -98,14 +100,21 @@ pub fn validate_block<S: State>(
     now_ms: u64,
     aids: Aids<'_>,
 ) -> Result<Applied, ApplyError<S::Error>> {
-    let latest_ms = now_ms.saturating_add(params.max_time_offset_ms);
-    if block.header.timestamp_ms > latest_ms {
-        return Err(ApplyError::from(BlockRejection::Late {
-            timestamp_ms: block.header.timestamp_ms,
-            latest_ms,
-        }));
-    }
+    check_clock(&block.header, params, now_ms)?;
     apply(state, params, block, aids)
+}
+
+/// Whether a block with that header is not from the future: its timestamp may be ahead of the clock, `now_ms` in
+/// milliseconds since 1970, by [`Params::max_time_offset_ms`].
+pub fn check_clock(header: &Header, params: &Params, now_ms: u64) -> Result<(), BlockRejection> {
+    let latest_ms = now_ms.saturating_add(params.max_time_offset_ms);
+    if header.timestamp_ms > latest_ms {
+        return Err(BlockRejection::Late {
+            timestamp_ms: header.timestamp_ms,
+            latest_ms,
+        });
+    }
+    Ok(())
 }
 
 /// Applies a block to a state, checking everything but the clock.
@@ -115,18 +124,35 @@ pub fn apply<S: State>(
     block: &Block,
     aids: Aids<'_>,
 ) -> Result<Applied, ApplyError<S::Error>> {
+    // a number too large to be read would keep others from reading the block
+    if Block::decode(&block.encode()).as_ref() != Ok(block) {
+        return Err(ApplyError::from(BlockRejection::NotCanonical));
+    }
+    let transactions = block.transactions.iter().cloned();
+    let transactions = transactions.map(Mapped::from).map(Arc::new).collect();
+    apply_mapped(state, params, &block.header, transactions, aids)
+}
+
+/// As [`apply`], for a block whose transactions are mapped already.
+///
+/// It is the caller's part that each of them is what its encoding is read as: it was decoded, or looked at likewise.
+pub fn apply_mapped<S: State>(
+    state: &S,
+    params: &Params,
+    header: &Header,
+    transactions: Vec<Arc<Mapped>>,
+    aids: Aids<'_>,
+) -> Result<Applied, ApplyError<S::Error>> {
     let tip = state.tip().map_err(StateError::Read)?;
-    check_header(block, &tip, params)?;
-    let mut work = Work::new(state, params, block.header.height)?;
+    check_header(header, &tip, params)?;
+    let mut work = Work::new(state, params, header.height)?;
     work.migrate(aids.migration)?;
-    let transactions = block.transactions.iter().cloned().map(Mapped::from);
-    let transactions: Vec<Mapped> = transactions.collect();
-    check_contents(block, &transactions)?;
+    check_root(header, &transactions)?;
     let proposer = work.pay(&transactions)?;
     let mut gas = Vec::with_capacity(transactions.len());
     let (mut used, mut fees_neu) = (0_u64, 0_u64);
     for (index, transaction) in transactions.iter().enumerate() {
-        let status = work.judge(block, index, transaction, aids.verdicts)?;
+        let status = work.judge(header, index, transaction, aids.verdicts)?;
         used = used.saturating_add(status.used);
         if used > params.max_block_gas {
             let limit = params.max_block_gas;
@@ -140,10 +166,10 @@ pub fn apply<S: State>(
     work.reward(&proposer, fees_neu)?;
     let (changes, effects) = work.finish()?;
     let tip = Tip {
-        height: block.header.height,
-        hash: block.hash(),
-        timestamp_ms: block.header.timestamp_ms,
-        app_hash: changes.app_hash(tip.app_hash, block.header.height),
+        height: header.height,
+        hash: header.hash(),
+        timestamp_ms: header.timestamp_ms,
+        app_hash: changes.app_hash(tip.app_hash, header.height),
     };
     Ok(Applied {
         changes,
@@ -154,8 +180,7 @@ pub fn apply<S: State>(
     })
 }
 
-fn check_header(block: &Block, tip: &Tip, params: &Params) -> Result<(), BlockRejection> {
-    let header = &block.header;
+fn check_header(header: &Header, tip: &Tip, params: &Params) -> Result<(), BlockRejection> {
     if header.version != 1 {
         return Err(BlockRejection::Version(header.version));
     }
@@ -187,14 +212,10 @@ fn check_header(block: &Block, tip: &Tip, params: &Params) -> Result<(), BlockRe
     Ok(())
 }
 
-fn check_contents(block: &Block, transactions: &[Mapped]) -> Result<(), BlockRejection> {
-    // a number too large to be read would keep others from reading the block
-    if Block::decode(&block.encode()).as_ref() != Ok(block) {
-        return Err(BlockRejection::NotCanonical);
-    }
-    let ids: Vec<Hash> = transactions.iter().map(Mapped::id).collect();
+fn check_root(header: &Header, transactions: &[Arc<Mapped>]) -> Result<(), BlockRejection> {
+    let ids: Vec<Hash> = transactions.iter().map(|mapped| mapped.id()).collect();
     let found = merkle::root(&ids);
-    let wanted = block.header.transactions_merkle_root;
+    let wanted = header.transactions_merkle_root;
     if found != wanted {
         return Err(BlockRejection::MerkleRoot { found, wanted });
     }

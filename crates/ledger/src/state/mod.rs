@@ -43,7 +43,10 @@ mod overlay;
 mod record;
 mod work;
 
-pub use apply::{Aids, Applied, Effects, Migration, Verdicts, apply, decode_block, validate_block};
+pub use apply::{
+    Aids, Applied, Effects, Migration, Verdicts, apply, apply_mapped, check_clock, decode_block,
+    validate_block,
+};
 pub use changes::{Changes, ChangesError};
 pub use election::elect;
 pub use error::{ApplyError, BlockRejection, SpendFault, StateError};

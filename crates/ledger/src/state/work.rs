@@ -1,6 +1,7 @@
 //! A block being applied, one step after the other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::apply::{Effects, Migration, Verdicts};
 use super::changes::Changes;
@@ -9,7 +10,7 @@ use super::error::{ApplyError, BlockRejection, SpendFault, StateError};
 use super::overlay::Overlay;
 use super::record::{Contract, Key, Origin, Utxo, UtxoKind};
 use super::{State, coinbase, record};
-use crate::block::Block;
+use crate::block::Header;
 use crate::entry::{Mapped, ResultKind};
 use crate::hash::{AssetId, Hash};
 use crate::params::Params;
@@ -75,7 +76,10 @@ impl<'a, S: State> Work<'a, S> {
     }
 
     /// Checks that the first transaction pays what is due; the proposer's program.
-    pub(super) fn pay(&mut self, transactions: &[Mapped]) -> Result<Vec<u8>, ApplyError<S::Error>> {
+    pub(super) fn pay(
+        &mut self,
+        transactions: &[Arc<Mapped>],
+    ) -> Result<Vec<u8>, ApplyError<S::Error>> {
         let Some(first) = transactions.first() else {
             return Err(ApplyError::from(BlockRejection::Coinbase("block is empty")));
         };
@@ -94,7 +98,7 @@ impl<'a, S: State> Work<'a, S> {
     /// Finds a transaction valid, or believes who did.
     pub(super) fn judge(
         &self,
-        block: &Block,
+        header: &Header,
         index: usize,
         transaction: &Mapped,
         verdicts: Option<&dyn Verdicts>,
@@ -107,7 +111,7 @@ impl<'a, S: State> Work<'a, S> {
         } else {
             let contracts = self.called(transaction)?;
             let context = BlockContext {
-                version: block.header.version,
+                version: header.version,
                 height: self.height,
                 first: index == 0,
                 params: self.params,
