@@ -225,10 +225,6 @@ impl Chain {
 
     /// Closes the store: when this returns, another process may open it, once all [`Reader`]s are dropped. Clones of
     /// the chain find it closed.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "nothing is to be done with it afterwards"
-    )]
     pub fn close(self) {
         let writing = self.shared.writing.lock();
         let _writing = writing.unwrap_or_else(PoisonError::into_inner);

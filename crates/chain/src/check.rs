@@ -5,9 +5,10 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use baton_ledger::program::Standard;
 use baton_ledger::state::{
-    Aids, Applied, Contract, Key, StateError, Verdicts, apply_mapped, check_clock, decode_block,
-    read,
+    Aids, Applied, Contract, Key, Migration, State, StateError, Verdicts, apply_mapped,
+    check_clock, decode_block, read,
 };
+use baton_ledger::upgrade::Plan;
 use baton_ledger::validate::BlockContext;
 use baton_ledger::{
     Block, GasStatus, Hash, Header, Mapped, Params, Rejection, Transaction, validate_transaction,
@@ -63,6 +64,12 @@ impl Candidates {
 /// Verdicts on the transactions of one block.
 #[derive(Default)]
 pub(crate) struct Known(HashMap<Hash, GasStatus>);
+
+impl FromIterator<(Hash, GasStatus)> for Known {
+    fn from_iter<I: IntoIterator<Item = (Hash, GasStatus)>>(verdicts: I) -> Self {
+        Self(verdicts.into_iter().collect())
+    }
+}
 
 impl Verdicts for Known {
     fn verdict(&self, transaction: &Mapped) -> Option<GasStatus> {
@@ -151,10 +158,7 @@ impl Chain {
         transactions: Vec<Arc<Mapped>>,
         known: &Known,
     ) -> Result<Applied, Refused> {
-        let plan = reader.plan()?;
-        let due = plan.filter(|plan| plan.height == reader.tip().height + 1);
-        let migration = self.shared.options.migrations.prepare(due.as_ref(), reader);
-        let migration = migration.map_err(Refused::of)?;
+        let migration = self.migration(reader, header)?;
         let aids = Aids {
             migration: migration.as_ref(),
             verdicts: Some(known),
@@ -163,8 +167,23 @@ impl Chain {
         applied.map_err(Refused::from)
     }
 
-    /// Finds out which transactions are valid: from the pool, or by running them on all cores. Those that are not, or
-    /// that are few, are left to the ledger, which tells why.
+    /// What is to be done to the state before a block, if an upgrade is due before it.
+    pub(crate) fn migration<S: State<Error = ChainError>>(
+        &self,
+        state: &S,
+        header: &Header,
+    ) -> Result<Option<Migration>, Refused> {
+        let plan: Option<Plan> = read(state, &Key::Plan)?;
+        let due = plan.filter(|plan| plan.height == header.height);
+        let migrations = &self.shared.options.migrations;
+        let migration = migrations.prepare(due.as_ref(), state);
+        migration.map_err(|error| match error {
+            ChainError::UpgradeNeeded(plan) => Refused::UpgradeNeeded(plan),
+            other => Refused::Failed(other),
+        })
+    }
+
+    /// Finds out which transactions are valid: from the pool, or by running their programs.
     fn verdicts(
         &self,
         reader: &Reader,
@@ -176,35 +195,51 @@ impl Chain {
         if let Some(pool) = pool {
             known.0 = pool.known(transactions, header.height);
         }
-        let unknown = transactions.iter().skip(1);
-        let unknown = unknown.filter(|mapped| !known.0.contains_key(&mapped.id()));
-        let unknown: Vec<&Arc<Mapped>> = unknown.collect();
-        if unknown.len() < parallel::WORTHWHILE {
-            return Ok(known);
-        }
-        let found = parallel::map(unknown, |mapped| {
-            let valid = validate(reader, self.params(), header.height, mapped)?;
-            Ok((mapped.id(), valid.ok()))
-        });
-        for verdict in found {
-            let (id, valid) = verdict.map_err(|error| reader.of_state(error))?;
-            known.0.extend(valid.map(|gas| (id, gas)));
-        }
+        let judged = known.judge(reader, self.params(), header.height, transactions);
+        judged.map_err(|error| reader.of_state(error))?;
         Ok(known)
     }
 }
 
+impl Known {
+    /// Judges the transactions of a block on all cores. Those that are not valid, or that are few, are left to the
+    /// ledger, which tells why.
+    pub(crate) fn judge<S: State + Sync>(
+        &mut self,
+        state: &S,
+        params: &Params,
+        height: u64,
+        transactions: &[Arc<Mapped>],
+    ) -> Result<(), StateError<S::Error>> {
+        let unknown = transactions.iter().skip(1);
+        let unknown = unknown.filter(|mapped| !self.0.contains_key(&mapped.id()));
+        let unknown: Vec<&Arc<Mapped>> = unknown.collect();
+        if unknown.len() < parallel::WORTHWHILE {
+            return Ok(());
+        }
+        let found = parallel::map(unknown, |mapped| {
+            let valid = validate(state, params, height, mapped)?;
+            Ok((mapped.id(), valid.ok()))
+        });
+        for verdict in found {
+            let (id, valid) = verdict?;
+            self.0.extend(valid.map(|gas| (id, gas)));
+        }
+        Ok(())
+    }
+}
+
 /// Whether a transaction is valid in a block at `height` by itself.
-pub(crate) fn validate(
-    reader: &Reader,
+pub(crate) fn validate<S: State>(
+    state: &S,
     params: &Params,
     height: u64,
     transaction: &Mapped,
-) -> Result<Result<GasStatus, Rejection>, StateError<ChainError>> {
+) -> Result<Result<GasStatus, Rejection>, StateError<S::Error>> {
     let mut contracts = BTreeMap::new();
     for input in &transaction.transaction().inputs {
         if let Some(Standard::CallContract(hash)) = Standard::of(input.program()) {
-            let found: Option<Contract> = read(reader, &Key::Contract(*hash))?;
+            let found: Option<Contract> = read(state, &Key::Contract(*hash))?;
             contracts.extend(found.map(|contract| (*hash, contract.program)));
         }
     }
@@ -216,14 +251,4 @@ pub(crate) fn validate(
         contracts: &contracts,
     };
     Ok(validate_transaction(transaction, &context))
-}
-
-impl Refused {
-    /// What preparing an upgrade failed with.
-    fn of(error: ChainError) -> Self {
-        match error {
-            ChainError::UpgradeNeeded(plan) => Self::UpgradeNeeded(plan),
-            other => Self::Failed(other),
-        }
-    }
 }

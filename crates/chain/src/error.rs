@@ -150,16 +150,22 @@ impl From<ApplyError<ChainError>> for Refused {
     fn from(error: ApplyError<ChainError>) -> Self {
         match error {
             ApplyError::Rejected(rejection) => Self::Rejected(rejection),
-            ApplyError::State(StateError::Read(error)) => Self::Failed(error),
-            ApplyError::State(error @ StateError::Damaged { .. }) => {
-                Self::Failed(ChainError::State(error.to_string()))
-            }
+            ApplyError::State(error) => Self::from(error),
             ApplyError::UpgradeNeeded(plan) => Self::UpgradeNeeded(plan),
             ApplyError::NotDue { name, height } => Self::Failed(ChainError::Migration {
                 name,
                 why: format!("not due at height {height}"),
             }),
         }
+    }
+}
+
+impl From<StateError<ChainError>> for Refused {
+    fn from(error: StateError<ChainError>) -> Self {
+        Self::Failed(match error {
+            StateError::Read(error) => error,
+            StateError::Damaged { .. } => ChainError::State(error.to_string()),
+        })
     }
 }
 

@@ -293,6 +293,21 @@ impl Reader {
         state::read(self, key).map_err(|error| self.of_state(error))
     }
 
+    /// Shows all records of the state, each space in order.
+    pub(crate) fn each_record(&self, mut see: impl FnMut(&[u8], &[u8])) -> Result<(), ChainError> {
+        let range = self.state.range::<&[u8]>(..);
+        for entry in range.map_err(|error| self.failed(error))? {
+            let (key, record) = entry.map_err(|error| self.failed(error))?;
+            see(key.value(), record.value());
+        }
+        let range = self.unspent.range::<&[u8; 32]>(..);
+        for entry in range.map_err(|error| self.failed(error))? {
+            let (id, record) = entry.map_err(|error| self.failed(error))?;
+            see(&unspent_key(id.value()), record.value());
+        }
+        Ok(())
+    }
+
     fn get<K: TableKey + 'static, V: Value + 'static>(
         &self,
         table: TableDefinition<'_, K, V>,
@@ -343,6 +358,13 @@ pub(crate) fn unspent_id(key: &[u8]) -> Option<&[u8; 32]> {
     id.try_into().ok()
 }
 
+/// The key of an unspent output.
+fn unspent_key(id: &[u8; 32]) -> [u8; 33] {
+    let mut key = [UNSPENT_SPACE; 33];
+    key[1..].copy_from_slice(id);
+    key
+}
+
 impl State for Reader {
     type Error = ChainError;
 
@@ -369,21 +391,13 @@ impl State for Reader {
             }
             found.insert(key.value().to_vec(), record.value().to_vec());
         }
-        // nobody scans outputs but who compares whole states
-        let Some(rest) = (match prefix {
-            [] => Some(prefix),
-            [UNSPENT_SPACE, rest @ ..] => Some(rest),
-            _ => None,
-        }) else {
-            return Ok(found);
-        };
-        let range = self.unspent.range::<&[u8; 32]>(..);
-        for entry in range.map_err(|error| self.failed(error))? {
-            let (id, record) = entry.map_err(|error| self.failed(error))?;
-            if id.value().starts_with(rest) {
-                let key = [&[UNSPENT_SPACE], id.value().as_slice()].concat();
-                found.insert(key, record.value().to_vec());
-            }
+        if prefix.first().is_none_or(|space| *space == UNSPENT_SPACE) {
+            // nobody does that but who compares whole states
+            self.each_record(|key, record| {
+                if key.starts_with(prefix) {
+                    found.insert(key.to_vec(), record.to_vec());
+                }
+            })?;
         }
         Ok(found)
     }

@@ -1,147 +1,199 @@
 //! Transactions that wait for a block.
+//!
+//! A transaction is judged by itself without anybody waiting for it ([`judge`]: its signatures take most of the time),
+//! on all cores if there are many. Then it is placed among the others ([`place`]) under a lock that is held for moments.
+//!
+//! What is taken is what bytomd takes, see [`baton_ledger::validate::check_relay`], and: an output is spent once (the
+//! first to arrive spends it; there is no replacement), outputs of transactions that wait may be spent, an output that
+//! cannot be spent in the next block is not waited for, and an upgrade plan is decided on by one transaction at a time.
+//! Unlike bytomd's a pool does not remember ids of what was not good: a transaction's id does not cover its
+//! signatures, so that whoever spoilt them would keep the good one out.
 
+mod book;
+mod judge;
+mod keep;
+mod orphans;
+mod place;
+mod pooled;
 mod refusal;
 mod settings;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use baton_ledger::{GasStatus, Hash, Mapped, Transaction};
-use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use crate::block::Committed;
 use crate::chain::Chain;
+use crate::error::ChainError;
+use crate::parallel;
+use crate::reader::Reader;
 
+use judge::{Judged, judge};
+use place::Places;
+
+pub use pooled::{Admission, Origin, PoolEvent, PoolStats, Pooled};
 pub use refusal::{PoolError, Reason, Refusal};
 pub use settings::PoolSettings;
 
-/// Where a transaction came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// A client of this node, which is kept from paying too much by mistake.
-    Local,
-    /// Another node.
-    Peer,
-}
+/// How many events a slow listener may be behind.
+const EVENTS_CAPACITY: usize = 65_536;
 
-/// A transaction was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Admission {
-    /// Its id.
-    pub id: Hash,
-    /// It was in the pool before, or in a block lately.
-    pub already_known: bool,
-    /// It spends outputs that are not known yet, and waits for them. bytomd's API calls this an error, BTM712.
-    pub orphan: bool,
-}
-
-/// A transaction that waits for a block.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pooled {
-    /// The transaction, with its ids.
-    pub transaction: Arc<Mapped>,
-    /// Its encoding.
-    pub bytes: Bytes,
-    /// What it pays and uses.
-    pub gas: GasStatus,
-    /// When it was taken.
-    pub arrived: SystemTime,
-    /// The only height for which it is known to be valid; `None` if it is valid at any within its time range.
-    pub(crate) valid_at: Option<u64>,
-}
-
-impl Pooled {
-    /// Its id.
-    pub fn id(&self) -> Hash {
-        self.transaction.id()
-    }
-}
-
-/// What happened in the pool.
-#[derive(Debug, Clone)]
-pub enum PoolEvent {
-    /// A transaction was taken, or the parents of an orphan came.
-    Added(Arc<Pooled>),
-    /// A transaction left.
-    Removed(Hash, Reason),
-}
-
-/// How full the pool is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PoolStats {
-    /// Transactions, without orphans.
-    pub transactions: usize,
-    /// The bytes of their encodings.
-    pub bytes: usize,
-    /// Orphans.
-    pub orphans: usize,
-    /// The bytes of their encodings.
-    pub orphan_bytes: usize,
-}
+/// How many transactions are placed before others get a turn.
+const PLACED_AT_ONCE: usize = 512;
 
 /// The pool of a chain. Cheap to clone; all clones are the same pool.
 #[derive(Clone)]
 pub struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     chain: Chain,
+    settings: PoolSettings,
+    places: Mutex<Places>,
+    events: broadcast::Sender<PoolEvent>,
 }
 
 impl Pool {
     /// A pool for a chain, with what is still good of what [`Self::keep`] wrote to `kept` at the last stop.
     ///
-    /// A file that cannot be made sense of is an empty one, said in the log.
+    /// A file that makes no sense is told of in the log and taken for an empty one.
     pub fn open(
         chain: &Chain,
         settings: PoolSettings,
         kept: Option<&Path>,
     ) -> Result<Self, PoolError> {
-        todo!()
+        let (events, _) = broadcast::channel(EVENTS_CAPACITY);
+        let pool = Self {
+            shared: Arc::new(Shared {
+                chain: chain.clone(),
+                settings,
+                places: Mutex::default(),
+                events,
+            }),
+        };
+        if let Some(kept) = kept {
+            pool.load(kept)?;
+        }
+        Ok(pool)
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        let places = self.shared.places.lock();
+        places.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its limits.
+    pub fn settings(&self) -> &PoolSettings {
+        &self.shared.settings
     }
 
     /// Takes a transaction, if it is good.
     pub fn submit(&self, transaction: Transaction, origin: Origin) -> Result<Admission, Refusal> {
-        todo!()
+        let mut answers = self.submit_many(vec![transaction], origin);
+        answers.pop().expect("one answer for one transaction")
     }
 
-    /// Takes those of the transactions that are good, in order. They are validated on all cores.
+    /// Takes those of the transactions that are good, in order. They are judged on all cores.
     pub fn submit_many(
         &self,
         transactions: Vec<Transaction>,
         origin: Origin,
     ) -> Vec<Result<Admission, Refusal>> {
-        todo!()
+        let now = SystemTime::now();
+        let transactions = transactions.into_iter().map(|each| (each, now)).collect();
+        self.admit(transactions, origin, true)
+    }
+
+    /// Takes transactions that arrived when it is said; orphans only if they are wanted.
+    fn admit(
+        &self,
+        transactions: Vec<(Transaction, SystemTime)>,
+        origin: Origin,
+        orphans: bool,
+    ) -> Vec<Result<Admission, Refusal>> {
+        let count = transactions.len();
+        let reader = match self.shared.chain.read() {
+            Ok(reader) => reader,
+            Err(error) => return failures(error, count),
+        };
+        let judged = parallel::map(transactions, |(transaction, arrived)| {
+            self.judge(transaction, arrived, origin, &reader)
+        });
+        let mut answers = Vec::with_capacity(count);
+        let mut judged = judged.into_iter();
+        while answers.len() < count {
+            let mut placing = match self.placing(&reader) {
+                Ok(placing) => placing,
+                Err(error) => {
+                    answers.extend(failures(error, count - answers.len()));
+                    break;
+                }
+            };
+            for judged in judged.by_ref().take(PLACED_AT_ONCE) {
+                answers.push(judged.and_then(|judged| match judged {
+                    Looked::Known(id) => Ok(known(id)),
+                    Looked::Good(judged) => placing.place(judged, orphans),
+                }));
+            }
+        }
+        answers
+    }
+
+    fn judge(
+        &self,
+        transaction: Transaction,
+        arrived: SystemTime,
+        origin: Origin,
+        reader: &Reader,
+    ) -> Result<Looked, Refusal> {
+        let mapped = Mapped::from(transaction);
+        let id = mapped.id();
+        if self.knows(&id) {
+            return Ok(Looked::Known(id));
+        }
+        let Shared {
+            chain, settings, ..
+        } = &*self.shared;
+        let judged = judge(chain, settings, reader, mapped, origin, arrived)?;
+        Ok(Looked::Good(judged))
     }
 
     /// A transaction that waits, orphans left out.
     pub fn get(&self, id: &Hash) -> Option<Arc<Pooled>> {
-        todo!()
+        self.places().book.get(id).cloned()
     }
 
     /// All ids, in the order of arrival.
     pub fn ids(&self) -> Vec<Hash> {
-        todo!()
+        let places = self.places();
+        places.book.all().map(|pooled| pooled.id()).collect()
     }
 
     /// All transactions, in the order of arrival.
     pub fn all(&self) -> Vec<Arc<Pooled>> {
-        todo!()
+        self.places().book.all().cloned().collect()
     }
 
     /// The transaction in the pool that makes an output, with the output's number.
     pub fn maker(&self, output: &Hash) -> Option<(Arc<Pooled>, usize)> {
-        todo!()
+        let places = self.places();
+        let (pooled, position) = places.book.maker(output)?;
+        Some((pooled.clone(), position))
     }
 
     /// The transaction in the pool that spends an output.
     pub fn spender(&self, output: &Hash) -> Option<Hash> {
-        todo!()
+        self.places().book.spender(output)
     }
 
     /// How many transactions wait, without orphans.
     pub fn len(&self) -> usize {
-        self.stats().transactions
+        self.places().book.len()
     }
 
     /// Whether none waits.
@@ -151,38 +203,72 @@ impl Pool {
 
     /// The bytes of their encodings.
     pub fn total_bytes(&self) -> usize {
-        self.stats().bytes
+        self.places().book.bytes()
     }
 
     /// How full it is.
     pub fn stats(&self) -> PoolStats {
-        todo!()
+        let places = self.places();
+        PoolStats {
+            transactions: places.book.len(),
+            bytes: places.book.bytes(),
+            orphans: places.orphans.len(),
+            orphan_bytes: places.orphans.bytes(),
+        }
     }
 
     /// Whether a transaction is known: it waits, is an orphan or was in one of the last blocks.
     pub fn knows(&self, id: &Hash) -> bool {
-        todo!()
+        self.places().knows(id)
     }
 
     /// What happens in the pool from now on. Who lags behind by more than 65 536 events misses some.
     pub fn events(&self) -> broadcast::Receiver<PoolEvent> {
-        todo!()
+        self.shared.events.subscribe()
     }
 
     /// Forgets what a block made obsolete: its transactions, what spends the same outputs, what is too late now; takes
     /// the orphans whose parents it brought. Whoever commits a block calls this before anything else.
     pub fn block_committed(&self, committed: &Committed) {
-        todo!()
+        let done = self.shared.chain.read().and_then(|reader| {
+            let mut placing = self.placing(&reader)?;
+            placing.block_committed(committed)
+        });
+        if let Err(error) = done {
+            // drafts find out for themselves what is not valid any more
+            tracing::error!(%error, "the pool could not read the chain");
+        }
     }
 
     /// Forgets what waits for too long; to be called once in a while.
     pub fn expire(&self, now: SystemTime) {
-        todo!()
+        let settings = &self.shared.settings;
+        let mut places = self.places();
+        places.orphans.expire(now, settings.orphan_lifetime);
+        if let Some(time) = now.checked_sub(settings.lifetime) {
+            for id in places.book.arrived_before(time) {
+                places.dismiss(&id, Reason::Expired, &self.shared.events);
+            }
+        }
     }
 
-    /// Writes what waits to a file, for the next start: to be called at a stop.
-    pub fn keep(&self, path: &Path) -> Result<usize, PoolError> {
-        todo!()
+    /// The first to arrive, as many as fit into a block, parents before children.
+    pub(crate) fn first(&self, max_gas: u64, max_bytes: usize) -> Vec<Arc<Pooled>> {
+        self.places().book.first(max_gas, max_bytes)
+    }
+
+    /// Forgets a transaction that turned out not to be valid, and those that spend its outputs.
+    pub(crate) fn dismiss(&self, id: &Hash, why: String) {
+        let events = &self.shared.events;
+        self.places().dismiss(id, Reason::Invalid(why), events);
+    }
+
+    /// Notes that transactions were found valid for a block at `height`, and what gas they use there.
+    pub(crate) fn confirm(&self, good: &HashMap<Hash, GasStatus>, height: u64) {
+        let mut places = self.places();
+        for (id, gas) in good {
+            places.book.confirm(id, height, *gas);
+        }
     }
 
     /// The gas of those transactions that were found valid for a block at `height`, with these very witnesses. Replaces
@@ -192,6 +278,43 @@ impl Pool {
         transactions: &mut [Arc<Mapped>],
         height: u64,
     ) -> HashMap<Hash, GasStatus> {
-        todo!()
+        let places = self.places();
+        let mut known = HashMap::new();
+        for transaction in transactions {
+            let id = transaction.id();
+            let Some(pooled) = places.book.get(&id) else {
+                continue;
+            };
+            if pooled.is_valid_at(height) && *pooled.transaction == **transaction {
+                *transaction = pooled.transaction.clone();
+                known.insert(id, pooled.gas);
+            }
+        }
+        known
     }
+}
+
+/// What came out of looking at a transaction.
+enum Looked {
+    Known(Hash),
+    Good(Judged),
+}
+
+fn known(id: Hash) -> Admission {
+    Admission {
+        id,
+        already_known: true,
+        orphan: false,
+    }
+}
+
+/// The same failure for each: what failed was the reading of the chain.
+fn failures(error: ChainError, count: usize) -> Vec<Result<Admission, Refusal>> {
+    let told = error.to_string();
+    let mut failures = vec![Err(Refusal::Failed(error))];
+    failures.resize_with(count, || {
+        Err(Refusal::Failed(ChainError::State(told.clone())))
+    });
+    failures.truncate(count);
+    failures
 }

@@ -30,10 +30,10 @@ impl Default for PoolSettings {
         Self {
             max_transactions: 100_000,
             max_bytes: 64 << 20,
-            lifetime: Duration::from_secs(24 * 60 * 60),
+            lifetime: Duration::from_hours(24),
             max_orphans: 2_000,
             max_orphan_bytes: 4 << 20,
-            orphan_lifetime: Duration::from_secs(10 * 60),
+            orphan_lifetime: Duration::from_mins(10),
             max_fee_neu: DEFAULT_MAX_FEE_NEU,
         }
     }
