@@ -1,0 +1,84 @@
+// One request to the node: POST /<endpoint> with a JSON body, answered by its envelope.
+
+import { parse, stringify } from "../base/json.js";
+import { failureFrom, garbled, late, unreachable } from "./failure.js";
+import { authorization, refusal, token } from "./session.js";
+
+const DEADLINE_MS = 30_000;
+
+/** Where the API is: the folder that holds dashboard/. For a namespace that is /ns/<name>/. */
+export const ROOT = new URL(location.pathname.replace(/dashboard(\/.*)?$/, ""), location.origin);
+
+/** How far the node's clock is ahead of ours, in ms, as its answers tell. */
+let skew = 0;
+
+/** Now, by the node's clock; ours may be wrong. */
+export const now = () => Date.now() + skew;
+
+/**
+ * Resolves to the `data` of a success (null if there is none), rejects with a Failure.
+ * An AbortError comes through when the caller gives up by `signal`.
+ */
+export async function call(endpoint, body = {}, { signal, deadline = DEADLINE_MS, bearer } = {}) {
+  const used = bearer ?? token.value;
+  const { status, text } = await exchange(endpoint, stringify(body), used, signal, deadline);
+  const answer = envelope(endpoint, status, text);
+  if (answer.status === "success") {
+    if (!bearer) refusal.set(null);
+    return answer.data ?? null;
+  }
+  const failure = failureFrom(endpoint, status, answer);
+  // a refusal of what only the node's own machine may ask is not cured by a token
+  const local = /only local/i.test(failure.detail ?? "");
+  if (failure.kind === "locked" && !bearer && !local && used === token.value) refusal.set(failure);
+  throw failure;
+}
+
+/** Whether the node knows an endpoint at all, for what only newer nodes have. */
+export const isUnknown = (failure) =>
+  failure.status === 404 || (failure.code === "BTM000" && /not found/i.test(`${failure.detail}`)) || failure.kind === "garbled";
+
+async function exchange(endpoint, body, used, signal, deadline) {
+  const clock = AbortSignal.timeout(deadline);
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  for (const source of [clock, signal]) {
+    if (source?.aborted) stop();
+    source?.addEventListener("abort", stop, { once: true });
+  }
+  const credentials = authorization(used);
+  try {
+    const response = await fetch(new URL(endpoint, ROOT), {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...(credentials && { Authorization: credentials }) },
+      body,
+      cache: "no-store",
+      // ours is the only login: the browser must not ask for one of its own
+      credentials: "omit",
+      signal: controller.signal,
+    });
+    learnTime(response.headers.get("Date"));
+    return { status: response.status, text: await response.text() };
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    throw clock.aborted ? late(endpoint, deadline) : unreachable(endpoint);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+function envelope(endpoint, status, text) {
+  try {
+    const answer = parse(text);
+    if (answer?.status === "success" || answer?.status === "fail") return answer;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+  }
+  throw garbled(endpoint, status, text);
+}
+
+// The header is cut to whole seconds: a difference of less than two says nothing.
+function learnTime(date) {
+  const difference = Date.parse(date ?? "") + 500 - Date.now();
+  if (Number.isFinite(difference)) skew = Math.abs(difference) > 2000 ? difference : 0;
+}

@@ -1,0 +1,75 @@
+// The node's pushes over /websocket-subscribe. It only tells that something happened; whoever listens asks for the rest.
+
+import { signal } from "../base/signal.js";
+import { parse } from "../base/json.js";
+import { ROOT } from "./call.js";
+import { token } from "./session.js";
+
+const FIRST_RETRY_MS = 1000;
+const SLOWEST_RETRY_MS = 30_000;
+const TOPICS = ["notify_raw_blocks", "notify_new_transactions"];
+
+/** "connecting" | "live" | "polling": polling means that there is no feed just now. */
+export const feed = signal("connecting");
+
+let listener = {};
+let socket = null;
+let timer = null;
+let retry = 0;
+
+/** @param next { block(rawHex), undone(), transaction() } */
+export function onFeed(next) {
+  listener = next;
+  token.subscribe(reopen);
+  open();
+}
+
+function open() {
+  clearTimeout(timer);
+  const mine = (socket = new WebSocket(address()));
+  mine.onopen = () => TOPICS.forEach((topic) => mine.send(JSON.stringify({ topic })));
+  mine.onmessage = ({ data }) => mine === socket && heard(data);
+  mine.onclose = () => mine === socket && closed();
+}
+
+function reopen() {
+  const old = socket;
+  socket = null;
+  old?.close();
+  retry = 0;
+  open();
+}
+
+function closed() {
+  feed.set("polling");
+  const wait = Math.min(SLOWEST_RETRY_MS, FIRST_RETRY_MS * 2 ** retry) * (0.75 + Math.random() / 2);
+  retry += 1;
+  timer = setTimeout(open, wait);
+}
+
+function heard(data) {
+  const message = messageFrom(data);
+  if (!message || message.error_detail) return;
+  retry = 0;
+  feed.set("live");
+  if (message.notification_type === "raw_blocks_connected") listener.block(message.data);
+  if (message.notification_type === "raw_blocks_disconnected") listener.undone();
+  if (message.notification_type === "new_transaction") listener.transaction();
+}
+
+function messageFrom(data) {
+  try {
+    return parse(data);
+  } catch {
+    return null;
+  }
+}
+
+// A WebSocket takes no headers from a page; its login goes into the address, which browsers turn into the header.
+function address() {
+  const url = new URL("websocket-subscribe", ROOT);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  const [id, ...secret] = (token.value ?? "").split(":");
+  if (id) Object.assign(url, { username: encodeURIComponent(id), password: encodeURIComponent(secret.join(":")) });
+  return url;
+}
