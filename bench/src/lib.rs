@@ -1,3 +1,4 @@
 //! What the measurements are made with.
 
 pub mod load;
+pub mod node;

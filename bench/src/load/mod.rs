@@ -32,7 +32,7 @@ mod client;
 mod datagram;
 mod echo;
 mod group;
-mod http;
+pub(crate) mod http;
 mod moment;
 mod random;
 mod tally;

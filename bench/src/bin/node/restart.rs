@@ -1,0 +1,97 @@
+//! How soon a node with a million unspent outputs is ready after `kill -9`, and what memory it takes.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use baton_bench::node::{Daemon, Home, HomeOptions, Purse};
+use serde_json::{Value, json};
+
+use super::Options;
+
+/// Outputs of one transaction: what its gas pays for.
+const FAN: usize = 2_000;
+/// How often the node is killed.
+const RUNS: usize = 5;
+
+pub(crate) async fn run(options: &Options) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let purse = Purse::new(3);
+    let fans = options.outputs.div_ceil(FAN as u64);
+    let home = Home::solonet(
+        &options.batond,
+        &dir.path().join("home"),
+        &HomeOptions {
+            outputs: purse.outputs(fans, 1_000_000_000),
+            params: vec![
+                ("coinbase_maturity_blocks", json!(1)),
+                ("max_block_gas", json!(1_000_000_000_u64)),
+            ],
+        },
+    )?;
+    let mut daemon = home.start(&[]).await?;
+    daemon.mine().await?;
+    daemon.wait_height(2).await?;
+    fan_out(&daemon, &purse, usize::try_from(fans)?).await?;
+    let grown = daemon.resident()?;
+    let mut ready = Vec::new();
+    let mut resident = Vec::new();
+    for _ in 0..RUNS {
+        daemon.kill()?;
+        let begun = Instant::now();
+        daemon = home.start(&["--mining"]).await?;
+        ready.push(begun.elapsed().as_secs_f64() * 1000.0);
+        let height = block_count(&daemon).await?;
+        daemon.wait_height(height + 2).await?;
+        resident.push(daemon.resident()? >> 20);
+    }
+    ready.sort_by(f64::total_cmp);
+    resident.sort_unstable();
+    println!(
+        "{}",
+        json!({
+            "bench": "node",
+            "figure": "ready after kill -9",
+            "outputs": fans * FAN as u64,
+            "runs": RUNS,
+            "ready_ms": ready[RUNS / 2],
+            "worst_ms": ready[RUNS - 1],
+            "target_ms": 1000,
+            "resident_mib": resident[RUNS / 2],
+            "resident_while_growing_mib": grown >> 20,
+            "target_resident_mib": 300,
+        })
+    );
+    ensure!(daemon.stop()?.success(), "the node did not stop cleanly");
+    Ok(())
+}
+
+/// Makes many outputs of each of the genesis', and waits until all are in blocks.
+async fn fan_out(daemon: &Daemon, purse: &Purse, fans: usize) -> Result<()> {
+    let genesis = daemon.genesis().await?;
+    let mut client = daemon.client();
+    for coin in Purse::coins(&genesis, fans) {
+        // 300 000 gas at 200 neu is the most that a transaction can pay for
+        let each = (coin.amount_neu - 60_000_000) / FAN as u64;
+        let to = vec![(purse.program().to_vec(), each); FAN];
+        let fan = purse.pay(&[coin], &to);
+        let body = json!({ "raw_transaction": hex::encode(fan.transaction().encode()) });
+        client.ask("submit-transaction", &body).await?;
+    }
+    let begun = Instant::now();
+    loop {
+        let pool = client
+            .ask("list-unconfirmed-transactions", &Value::Null)
+            .await?;
+        if pool["total"] == 0 {
+            return Ok(());
+        }
+        ensure!(begun.elapsed().as_secs() < 300, "still in the pool: {pool}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+async fn block_count(daemon: &Daemon) -> Result<u64> {
+    let mut client = daemon.client();
+    let answer = client.ask("get-block-count", &Value::Null).await?;
+    answer["block_count"].as_u64().context("no block_count")
+}
