@@ -1,19 +1,29 @@
 //! Peers over libp2p: gossip by topic, requests, discovery, limits and bans. Knows nothing of chains.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the service that uses these parts follows")
-)]
 
 mod address;
+mod advertised;
 mod bans;
+mod behaviour;
+mod book;
+mod codec;
+mod command;
 mod conduct;
 mod counters;
 mod error;
 mod event;
+mod files;
+mod gate;
 mod handle;
 pub mod identity;
+mod lanes;
+mod names;
+mod pace;
 mod peer;
+mod service;
 mod settings;
+mod targets;
+mod traffic;
+mod transport;
 
 pub use address::{AddressError, Host, PeerAddress};
 pub use bans::{Ban, Banned};
@@ -21,7 +31,8 @@ pub use conduct::Penalty;
 pub use counters::Counters;
 pub use error::{DialError, NetworkError, PublishError, UnknownPeer};
 pub use event::{Event, InboundId, Message, MessageId, RequestFailure, RequestId, Topic, Verdict};
-pub use handle::{Events, Lane, Network};
+pub use handle::Network;
+pub use lanes::{Events, Lane};
 pub use libp2p::PeerId;
 pub use peer::{Direction, PeerInfo, Traffic};
 pub use settings::{Limits, Proxy, Settings};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::PeerAddress;
+use crate::{PeerAddress, Topic};
 
 /// Everything that [`Network::start`](crate::Network::start) needs to know. Start from [`Settings::new`] and change what differs.
 #[derive(Debug, Clone)]
@@ -149,6 +149,17 @@ impl Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             directory: directory.into(),
             limits: Limits::default(),
+        }
+    }
+}
+
+impl Limits {
+    /// The largest message on a topic, in bytes.
+    pub fn gossip_bytes(&self, topic: Topic) -> usize {
+        match topic {
+            Topic::Consensus | Topic::Liveness => self.vote_bytes,
+            Topic::Proposals => self.proposal_bytes,
+            Topic::Transactions => self.transaction_bytes,
         }
     }
 }

@@ -1,0 +1,274 @@
+//! The protocols that a node speaks, put together.
+
+use std::collections::HashSet;
+use std::iter;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use libp2p::gossipsub::{
+    self, IdentTopic, IdentityTransform, MessageAuthenticity, TopicHash, ValidationMode,
+    WhitelistSubscriptionFilter,
+};
+use libp2p::identity::Keypair;
+use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
+use libp2p::request_response::{self, ProtocolSupport};
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::{StreamProtocol, connection_limits, identify, kad, mdns, ping, upnp};
+use sha3::{Digest, Sha3_256};
+
+use crate::codec::Frames;
+use crate::gate::Gate;
+use crate::names::Names;
+use crate::{Limits, NetworkError, Settings, Topic};
+
+/// Gossip on a fixed set of topics: a peer cannot make this node remember others.
+pub(crate) type Gossip = gossipsub::Behaviour<IdentityTransform, WhitelistSubscriptionFilter>;
+
+/// How long a connection on which nothing was measured is believed in. A ping is sent after each such time.
+const PING_EVERY: Duration = Duration::from_secs(15);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Sockets whose handshake is under way.
+const PENDING: u32 = 64;
+/// Messages of one packet.
+const PER_PACKET: usize = 1024;
+/// Messages that wait to be sent to one peer.
+const WAITING: usize = 2048;
+/// What gossip adds to a message: topic, author, number, signature.
+const ENVELOPE: usize = 1 << 10;
+
+/// The protocols. Two gossips, because they have opposite needs: votes are signed by their publisher and go on at once; transactions are
+/// anonymous, known by the hash of their content, and go on when the node has judged them. Each has its own queues, so that a flood of
+/// transactions does not hold up votes.
+#[derive(NetworkBehaviour)]
+pub(crate) struct Behaviour {
+    // first, so that nothing is set up for a connection that is refused
+    pub(crate) gate: Gate,
+    pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) identify: identify::Behaviour,
+    pub(crate) ping: ping::Behaviour,
+    pub(crate) consensus: Gossip,
+    pub(crate) transactions: Gossip,
+    pub(crate) requests: request_response::Behaviour<Frames>,
+    pub(crate) status: request_response::Behaviour<Frames>,
+    pub(crate) kad: kad::Behaviour<MemoryStore>,
+    pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
+    pub(crate) upnp: Toggle<upnp::tokio::Behaviour>,
+}
+
+/// The topics of this chain by their hash, which is their name.
+pub(crate) fn topic(names: &Names, topic: Topic) -> IdentTopic {
+    IdentTopic::new(names.text(topic.name()))
+}
+
+impl Behaviour {
+    pub(crate) fn new(
+        settings: &Settings,
+        names: &Names,
+        key: &Keypair,
+        gate: Gate,
+    ) -> Result<Self, NetworkError> {
+        let me = key.public().to_peer_id();
+        let limits = &settings.limits;
+        let listening = settings.listen.is_some() && !settings.vault;
+        let requests = frames(
+            names.protocol("sync/1"),
+            limits.request_bytes,
+            limits.response_bytes,
+            limits.request_timeout,
+        );
+        let status = frames(
+            names.protocol("status/1"),
+            limits.status_bytes,
+            0,
+            Duration::from_secs(10),
+        );
+        Ok(Self {
+            limits: connection_limits::Behaviour::new(connections(settings)),
+            identify: identify::Behaviour::new(
+                identify::Config::new(names.chain.clone(), key.public())
+                    .with_agent_version(names.agent.clone())
+                    .with_cache_size(0),
+            ),
+            ping: ping::Behaviour::new(
+                ping::Config::new()
+                    .with_interval(PING_EVERY)
+                    .with_timeout(PING_TIMEOUT),
+            ),
+            consensus: consensus_gossip(limits, names, key)?,
+            transactions: transaction_gossip(limits, names)?,
+            requests,
+            status,
+            kad: discovery(me, names.protocol("kad/1"), listening),
+            mdns: Toggle::from(local_discovery(settings, me)),
+            upnp: Toggle::from((settings.upnp && listening).then(upnp::tokio::Behaviour::default)),
+            gate,
+        })
+    }
+
+    /// The gossip that carries a topic.
+    pub(crate) fn gossip(&mut self, topic: Topic) -> &mut Gossip {
+        match topic {
+            Topic::Consensus | Topic::Liveness | Topic::Proposals => &mut self.consensus,
+            Topic::Transactions => &mut self.transactions,
+        }
+    }
+}
+
+fn connections(settings: &Settings) -> connection_limits::ConnectionLimits {
+    let peers = u32::try_from(settings.max_peers).unwrap_or(u32::MAX);
+    let kept = u32::try_from(settings.keep_dial.len()).unwrap_or(u32::MAX);
+    connection_limits::ConnectionLimits::default()
+        .with_max_pending_incoming(Some(PENDING))
+        .with_max_pending_outgoing(Some(PENDING))
+        // two, because two nodes may dial each other at the same instant
+        .with_max_established_per_peer(Some(2))
+        .with_max_established_incoming(Some(peers.saturating_add(kept).saturating_mul(2)))
+}
+
+fn frames(
+    protocol: StreamProtocol,
+    request_bytes: usize,
+    response_bytes: usize,
+    timeout: Duration,
+) -> request_response::Behaviour<Frames> {
+    let config = request_response::Config::default()
+        .with_request_timeout(timeout)
+        .with_max_concurrent_streams(64);
+    request_response::Behaviour::with_codec(
+        Frames {
+            request_bytes,
+            response_bytes,
+        },
+        iter::once((protocol, ProtocolSupport::Full)),
+        config,
+    )
+}
+
+fn gossip_setup(reason: impl ToString) -> NetworkError {
+    NetworkError::Setup {
+        what: "gossip",
+        reason: reason.to_string(),
+    }
+}
+
+fn whitelist(names: &Names, topics: &[Topic]) -> WhitelistSubscriptionFilter {
+    WhitelistSubscriptionFilter(
+        topics
+            .iter()
+            .map(|one| topic(names, *one).hash())
+            .collect::<HashSet<TopicHash>>(),
+    )
+}
+
+fn subscribe(mut gossip: Gossip, names: &Names, topics: &[Topic]) -> Result<Gossip, NetworkError> {
+    for one in topics {
+        gossip
+            .subscribe(&topic(names, *one))
+            .map_err(gossip_setup)?;
+    }
+    Ok(gossip)
+}
+
+/// Signed and strictly verified: consensus needs to know who published a part of a proposal, and a vote that is repeated on purpose is a
+/// new message.
+fn consensus_gossip(limits: &Limits, names: &Names, key: &Keypair) -> Result<Gossip, NetworkError> {
+    let topics = [Topic::Consensus, Topic::Liveness, Topic::Proposals];
+    let largest = limits.vote_bytes.max(limits.proposal_bytes);
+    let mut config = gossipsub::ConfigBuilder::default();
+    config
+        .protocol_id_prefix(names.text("consensus"))
+        .validation_mode(ValidationMode::Strict)
+        .max_transmit_size(largest + ENVELOPE)
+        .heartbeat_initial_delay(Duration::from_secs(1))
+        .flood_publish(true)
+        .max_messages_per_rpc(Some(PER_PACKET))
+        .connection_handler_queue_len(WAITING);
+    for one in topics {
+        config.max_transmit_size_for_topic(
+            limits.gossip_bytes(one) + ENVELOPE,
+            topic(names, one).hash(),
+        );
+    }
+    let config = config.build().map_err(gossip_setup)?;
+    let gossip = Gossip::new_with_subscription_filter(
+        MessageAuthenticity::Signed(key.clone()),
+        config,
+        whitelist(names, &topics),
+    )
+    .map_err(gossip_setup)?;
+    subscribe(gossip, names, &topics)
+}
+
+/// Anonymous, as it is nobody's business whose transaction it is; named by content, so that the same transaction from many sides is one.
+fn transaction_gossip(limits: &Limits, names: &Names) -> Result<Gossip, NetworkError> {
+    let topics = [Topic::Transactions];
+    let config = gossipsub::ConfigBuilder::default()
+        .protocol_id_prefix(names.text("transactions"))
+        .validation_mode(ValidationMode::Anonymous)
+        .message_id_fn(|message| gossipsub::MessageId::new(&Sha3_256::digest(&message.data)))
+        .validate_messages()
+        // a message that is judged later than this is not passed on
+        .history_length(12)
+        .max_transmit_size(limits.transaction_bytes + ENVELOPE)
+        .heartbeat_initial_delay(Duration::from_secs(1))
+        .flood_publish(false)
+        .max_messages_per_rpc(Some(PER_PACKET))
+        .connection_handler_queue_len(WAITING)
+        .build()
+        .map_err(gossip_setup)?;
+    let gossip = Gossip::new_with_subscription_filter(
+        MessageAuthenticity::Anonymous,
+        config,
+        whitelist(names, &topics),
+    )
+    .map_err(gossip_setup)?;
+    subscribe(gossip, names, &topics)
+}
+
+/// Kademlia, for its routing table and lookups only: it stores nothing for others.
+fn discovery(
+    me: libp2p::PeerId,
+    protocol: StreamProtocol,
+    listening: bool,
+) -> kad::Behaviour<MemoryStore> {
+    let nothing = MemoryStoreConfig {
+        max_records: 0,
+        max_provided_keys: 0,
+        max_value_bytes: 0,
+        max_providers_per_key: 0,
+    };
+    let mut config = kad::Config::new(protocol);
+    config
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
+        .set_replication_interval(None)
+        .set_publication_interval(None)
+        .set_provider_publication_interval(None)
+        // only peers whose chain is known and whose addresses make sense
+        .set_kbucket_inserts(kad::BucketInserts::Manual)
+        .set_periodic_bootstrap_interval(Some(Duration::from_secs(300)))
+        .set_query_timeout(Duration::from_secs(30))
+        .set_parallelism(NonZeroUsize::new(2).expect("two is not zero"))
+        .set_max_packet_size(16 << 10);
+    let mut kad = kad::Behaviour::with_config(me, MemoryStore::with_config(me, nothing), config);
+    // who cannot be dialled need not be in anybody's table
+    kad.set_mode(Some(if listening {
+        kad::Mode::Server
+    } else {
+        kad::Mode::Client
+    }));
+    kad
+}
+
+fn local_discovery(settings: &Settings, me: libp2p::PeerId) -> Option<mdns::tokio::Behaviour> {
+    if !settings.lan_discoverable || settings.vault {
+        return None;
+    }
+    match mdns::tokio::Behaviour::new(mdns::Config::default(), me) {
+        Ok(mdns) => Some(mdns),
+        Err(error) => {
+            tracing::warn!(%error, "cannot look for peers on the local network; going on without (p2p.lan_discoverable)");
+            None
+        }
+    }
+}

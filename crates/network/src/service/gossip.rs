@@ -1,0 +1,172 @@
+//! Gossip: what is published, received and judged.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use libp2p::PeerId;
+use libp2p::gossipsub::{self, MessageAcceptance, TopicHash};
+
+use super::Service;
+use crate::behaviour;
+use crate::counters::place;
+use crate::names::Names;
+use crate::{Event, Message, MessageId, Penalty, PublishError, Topic, Verdict};
+
+/// A slow peer is spoken of at most this often.
+const SLOW_SAID: Duration = Duration::from_secs(60);
+
+/// The topics by what they are called on the wire.
+pub(super) struct Topics {
+    hashes: [TopicHash; 4],
+    topics: HashMap<TopicHash, Topic>,
+}
+
+impl Topics {
+    pub(super) fn new(names: &Names) -> Self {
+        let hashes = Topic::ALL.map(|topic| behaviour::topic(names, topic).hash());
+        let topics = hashes.iter().cloned().zip(Topic::ALL).collect();
+        Self { hashes, topics }
+    }
+}
+
+impl Service {
+    pub(super) fn publish(&mut self, topic: Topic, bytes: Bytes) -> Result<(), PublishError> {
+        let (size, limit) = (bytes.len(), self.settings.limits.gossip_bytes(topic));
+        if size > limit {
+            return Err(PublishError::TooLarge { topic, size, limit });
+        }
+        let hash = self.topics.hashes[place(topic)].clone();
+        match self
+            .swarm
+            .behaviour_mut()
+            .gossip(topic)
+            .publish(hash, bytes)
+        {
+            Ok(_) => {
+                self.shared.counts.published[place(topic)].more();
+                Ok(())
+            }
+            // everybody has it, or will
+            Err(gossipsub::PublishError::Duplicate) => Ok(()),
+            Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => {
+                Err(PublishError::NoPeers(topic))
+            }
+            Err(gossipsub::PublishError::AllQueuesFull(peers)) => {
+                self.shared.counts.dropped[place(topic)].more();
+                Err(PublishError::QueuesFull(topic, peers))
+            }
+            Err(error) => Err(PublishError::Other(topic, error.to_string())),
+        }
+    }
+
+    pub(super) fn verdict(&mut self, id: &MessageId, from: PeerId, verdict: Verdict) {
+        let acceptance = match verdict {
+            Verdict::Accept => MessageAcceptance::Accept,
+            Verdict::Ignore => MessageAcceptance::Ignore,
+            Verdict::Reject => MessageAcceptance::Reject,
+        };
+        let known = self
+            .swarm
+            .behaviour_mut()
+            .transactions
+            .report_message_validation_result(&id.0, &from, acceptance);
+        if !known && verdict == Verdict::Accept {
+            tracing::debug!(peer = %from, "a transaction was judged too late to be passed on");
+        }
+        if verdict == Verdict::Reject {
+            self.charge(
+                from,
+                Penalty::ILLEGAL,
+                "a transaction that no honest node passes on",
+            );
+        }
+    }
+
+    pub(super) fn gossiped(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            } => {
+                // others are filtered out by the subscription filter
+                let Some(&topic) = self.topics.topics.get(&message.topic) else {
+                    return;
+                };
+                self.shared.counts.received[place(topic)].more();
+                self.message(Message {
+                    topic,
+                    id: MessageId(message_id),
+                    from: propagation_source,
+                    publisher: message.source,
+                    bytes: message.data.into(),
+                });
+            }
+            gossipsub::Event::Subscribed { peer_id, topic } => {
+                let Some(&topic) = self.topics.topics.get(&topic) else {
+                    return;
+                };
+                let Some(peer) = self.peers.get_mut(&peer_id) else {
+                    return;
+                };
+                if peer.subscribed.insert(topic) && peer.introduction.is_some() {
+                    self.emit(Event::Subscribed(peer_id, topic));
+                }
+            }
+            gossipsub::Event::Unsubscribed { peer_id, topic } => {
+                if let (Some(topic), Some(peer)) =
+                    (self.topics.topics.get(&topic), self.peers.get_mut(&peer_id))
+                {
+                    peer.subscribed.remove(topic);
+                }
+            }
+            gossipsub::Event::SlowPeer {
+                peer_id,
+                failed_messages,
+            } => {
+                let lost = failed_messages.total() + failed_messages.timeout;
+                self.slow(peer_id, u64::try_from(lost).unwrap_or(u64::MAX));
+            }
+            gossipsub::Event::GossipsubNotSupported { .. } => {}
+        }
+    }
+
+    fn message(&mut self, message: Message) {
+        let (topic, id, from) = (message.topic, message.id.clone(), message.from);
+        let event = Event::Message(message);
+        let taken = match self.peers.get_mut(&from) {
+            Some(peer) if peer.introduction.is_none() => peer.keep(event),
+            _ => self.emit(event),
+        };
+        if !taken {
+            self.shared.counts.dropped[place(topic)].more();
+            tracing::debug!(peer = %from, %topic, "a message was dropped: nobody takes them fast enough");
+            if topic == Topic::Transactions {
+                self.verdict(&id, from, Verdict::Ignore);
+            }
+        }
+    }
+
+    /// A peer did not take messages that were meant for it.
+    fn slow(&mut self, id: PeerId, lost: u64) {
+        if lost == 0 {
+            return;
+        }
+        self.shared.counts.dropped[0].add(lost);
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let now = Instant::now();
+        peer.slow.0 += lost;
+        if peer
+            .slow
+            .1
+            .is_none_or(|said| now.saturating_duration_since(said) >= SLOW_SAID)
+        {
+            let messages = std::mem::take(&mut peer.slow.0);
+            peer.slow.1 = Some(now);
+            tracing::warn!(peer = %id, messages, "a peer is too slow: messages for it were dropped");
+        }
+    }
+}
