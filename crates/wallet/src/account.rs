@@ -164,6 +164,7 @@ impl Wallet {
             Ok(account.id)
         })?;
         self.pool().forget(&id);
+        self.changed();
         Ok(())
     }
 }

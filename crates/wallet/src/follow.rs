@@ -134,6 +134,7 @@ impl Wallet {
         })?;
         // After the commit, so that whoever has the pool sees an output spent here or there.
         self.pool().confirm(&taken.transactions, &taken.spent);
+        self.changed();
         Ok(attached)
     }
 

@@ -181,11 +181,13 @@ impl Wallet {
                 spends,
             },
         );
+        self.changed();
         Ok(true)
     }
 
     /// Takes note of a transaction that left the pool.
     pub fn remove_unconfirmed(&self, id: &Hash) {
         self.pool().remove(id);
+        self.changed();
     }
 }

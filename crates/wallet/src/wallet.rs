@@ -3,7 +3,10 @@
 //! Questions are answered from a snapshot and disturb nobody. Changes are decided on a snapshot and committed as one
 //! batch while the writer's lock is held, so that no two changes are decided on the same state.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use baton_ledger::Params;
 
@@ -54,6 +57,7 @@ pub struct Wallet {
     writing: Mutex<()>,
     pool: Mutex<Pool>,
     reservations: Mutex<Reservations>,
+    generation: AtomicU64,
 }
 
 impl std::fmt::Debug for Wallet {
@@ -75,6 +79,7 @@ impl Wallet {
             writing: Mutex::new(()),
             pool: Mutex::new(Pool::default()),
             reservations: Mutex::new(Reservations::default()),
+            generation: AtomicU64::new(0),
         };
         wallet.change(|draft| {
             let layout_key = layout::meta("layout");
@@ -107,6 +112,17 @@ impl Wallet {
         &self.params
     }
 
+    /// A number that is another one after every change of what [`answer`](crate::answer) tells, so that answers can be kept until
+    /// then. Reservations do not change it.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Something has changed; to be called after the change can be seen.
+    pub(crate) fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// What is in the store now.
     pub(crate) fn read(&self) -> Result<Box<dyn Snapshot>, WalletError> {
         Ok(self.store.snapshot()?)
@@ -124,6 +140,7 @@ impl Wallet {
         let batch = draft.into_batch();
         if !batch.is_empty() {
             self.store.commit(batch)?;
+            self.changed();
         }
         Ok(decided)
     }

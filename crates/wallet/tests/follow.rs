@@ -385,3 +385,31 @@ fn forgetting_an_account_leaves_the_others_whole() {
     chain.follow(&wallet);
     check_sums(&wallet);
 }
+
+#[test]
+fn every_change_of_an_answer_is_another_generation() {
+    let wallet = wallet(MemoryStore::default());
+    let mut last = wallet.generation();
+    let mut changed = |what: &str| {
+        let now = wallet.generation();
+        assert_ne!(now, last, "{what}");
+        last = now;
+    };
+    let (alice, program) = account(&wallet, "alice", 1);
+    changed("an account");
+    let mut chain = Chain::default();
+    chain.mine(77, &program, vec![pay(1, 100, &program)]);
+    chain.follow(&wallet);
+    changed("a block");
+    let waiting = pay(2, 5, &program);
+    assert!(wallet.add_unconfirmed(&waiting, NOW).unwrap());
+    changed("a transaction in the pool");
+    wallet.remove_unconfirmed(&waiting.id());
+    changed("a transaction that left the pool");
+    let before = wallet.generation();
+    wallet.balances(Some(AccountName::Id(&alice))).unwrap();
+    chain.follow(&wallet);
+    assert_eq!(wallet.generation(), before, "nothing changed");
+    wallet.delete_account(AccountName::Id(&alice)).unwrap();
+    assert_ne!(wallet.generation(), before, "an account that is gone");
+}
