@@ -327,6 +327,11 @@ impl Kind {
         &self.name
     }
 
+    /// How many connections of this kind are served now, for those who limit it.
+    pub fn live(&self) -> usize {
+        self.shared.lock().kind(&self.name).live
+    }
+
     /// Registers a live connection, for as long as the seat lives.
     pub fn seat(&self) -> Seat {
         self.seat_in(&mut self.shared.lock())

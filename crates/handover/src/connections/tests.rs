@@ -412,3 +412,14 @@ async fn only_streams_are_taken_up() {
     assert!(Connection::resume(odd, kind.seat()).is_err());
     within(registry.empty()).await;
 }
+
+#[tokio::test]
+async fn live_ones_are_counted_by_kind() {
+    let registry = Registry::new();
+    let (one, other) = (registry.kind("one"), registry.kind("other"));
+    let seat = one.seat();
+    let _second = one.seat();
+    assert_eq!((one.live(), other.live()), (2, 0));
+    drop(seat);
+    assert_eq!(one.live(), 1);
+}
