@@ -1,1 +1,26 @@
 //! bytomd's HTTP and WebSocket API over a chain, a wallet and a keystore.
+
+mod api;
+mod dashboard;
+mod endpoints;
+mod fault;
+pub mod feeds;
+mod go_json;
+mod namespace;
+mod openapi;
+mod parts;
+mod records;
+mod reply;
+mod request;
+mod serve;
+mod settings;
+mod site;
+mod table;
+pub mod tokens;
+mod websocket;
+
+pub use api::Api;
+pub use parts::{Health, Later, Mining, Parts, PeerInfo, Peers, Phase, Rescan, Standing};
+pub use records::RecordsError;
+pub use settings::{ApiSettings, Limits, WebSocketSettings};
+pub use site::{GLOBAL, Site};

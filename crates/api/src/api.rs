@@ -1,0 +1,47 @@
+//! The API of one namespace.
+
+use std::sync::Arc;
+
+use crate::{namespace::Namespace, parts::Parts, settings::ApiSettings, websocket};
+
+/// The API of one namespace. Cheap to clone; all clones are the same API.
+///
+/// It is a service (of tower's kind) that never fails: serve it, mount it in a router, or put it into a [`Site`](crate::Site) with
+/// others.
+#[derive(Clone)]
+pub struct Api {
+    pub(crate) namespace: Arc<Namespace>,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api")
+            .field("network_id", &self.namespace.parts.network_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// The API over these parts.
+    pub fn new(settings: ApiSettings, parts: Parts) -> Self {
+        Self {
+            namespace: Arc::new(Namespace::new(settings, parts)),
+        }
+    }
+
+    /// The API as a router, to be merged with others.
+    pub fn router(&self) -> axum::Router {
+        axum::Router::new().fallback_service(self.clone())
+    }
+
+    /// Does what goes on without requests, until [`Self::close`]: tells WebSockets what happens, and serves those that a predecessor
+    /// moved in. To be run in a task of its own.
+    pub async fn run(&self) {
+        websocket::run(&self.namespace).await;
+    }
+
+    /// Closes all WebSockets, with a close frame, and takes no more. Returns when they are gone or have had their time.
+    pub async fn close(&self) {
+        self.namespace.sockets.close().await;
+    }
+}

@@ -1,0 +1,157 @@
+//! What a namespace gives its API: its parts, and what it does for the API by traits, so that this crate needs to know neither
+//! consensus nor peers.
+
+use std::{net::SocketAddr, pin::Pin, sync::Arc};
+
+use baton_chain::{Chain, Pool, trace::Tracer};
+use baton_handover::connections::Kind;
+use baton_ledger::params::Xpub;
+use baton_wallet::{Wallet, keystore::KeyStore};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::{feeds::Feeds, tokens::Tokens};
+
+/// An answer that is waited for.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The parts of one namespace.
+pub struct Parts {
+    /// The blocks and what follows from them.
+    pub chain: Chain,
+    /// The transactions to come.
+    pub pool: Pool,
+    /// The wallet, unless it is disabled.
+    pub wallet: Option<Arc<Wallet>>,
+    /// The keys. Without the wallet they are not asked for.
+    pub keys: Option<Arc<KeyStore>>,
+    /// Who is let in.
+    pub tokens: Arc<Tokens>,
+    /// The transactions that clients watch for.
+    pub feeds: Arc<Feeds>,
+    /// Peers and the state of synchronisation.
+    pub peers: Arc<dyn Peers>,
+    /// The proposer of blocks.
+    pub mining: Arc<dyn Mining>,
+    /// Whoever brings blocks to the wallet.
+    pub rescan: Arc<dyn Rescan>,
+    /// The instances of contracts that are followed.
+    pub tracer: Option<Tracer>,
+    /// How the namespace is.
+    pub health: watch::Receiver<Health>,
+    /// This node's key.
+    pub node_xpub: Xpub,
+    /// The name of its network, `chain_id`.
+    pub network_id: String,
+    /// The version of this program.
+    pub version: String,
+    /// WebSockets take their seats here, so that they can be moved to another process.
+    pub websockets: Kind,
+}
+
+/// Peers: who there is, and whether they know more than we do.
+pub trait Peers: Send + Sync {
+    /// What is known without asking anybody. Must not block: every `net-info` asks it.
+    fn standing(&self) -> Standing;
+    /// All peers.
+    fn list(&self) -> Later<'_, Vec<PeerInfo>>;
+    /// Connects to a peer; the error says why that is not possible.
+    fn connect(&self, address: SocketAddr) -> Later<'_, Result<PeerInfo, String>>;
+    /// Disconnects a peer; false if there is none with this id.
+    fn disconnect<'a>(&'a self, peer_id: &'a str) -> Later<'a, bool>;
+}
+
+/// What a node knows of its peers at any moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether peers can connect to this node.
+    pub listening: bool,
+    /// Whether this node is behind its peers.
+    pub syncing: bool,
+    /// How many peers there are.
+    pub peers: usize,
+    /// The greatest height that any peer told of; 0 without peers.
+    pub highest_height: u64,
+}
+
+/// A peer, as `list-peers` shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PeerInfo {
+    /// Its name in the network.
+    pub peer_id: String,
+    /// What its operator calls it.
+    pub moniker: String,
+    /// Where it is.
+    pub remote_addr: String,
+    /// Its height.
+    pub height: u64,
+    /// How long it takes to answer, such as `1.5ms`.
+    pub ping: String,
+    /// How long it has been connected, such as `2m3s`.
+    pub duration: String,
+    /// Bytes sent to it.
+    pub total_sent: i64,
+    /// Bytes received from it.
+    pub total_received: i64,
+    /// Bytes a second since it is connected.
+    pub average_sent_rate: i64,
+    /// Bytes a second since it is connected.
+    pub average_received_rate: i64,
+    /// Bytes a second of late.
+    pub current_sent_rate: i64,
+    /// Bytes a second of late.
+    pub current_received_rate: i64,
+}
+
+/// The proposer of blocks.
+pub trait Mining: Send + Sync {
+    /// Whether this node proposes blocks. Must not block.
+    fn is_on(&self) -> bool;
+    /// Begins or ends proposing; with the program to which rewards are to be paid. May block.
+    fn set(&self, on: bool, program: Option<Vec<u8>>) -> Result<(), String>;
+    /// Rewards are to be paid to this program from now on. May block.
+    fn pay_to(&self, program: Vec<u8>);
+}
+
+/// Whoever brings the chain's blocks to the wallet.
+pub trait Rescan: Send + Sync {
+    /// Brings the wallet the blocks from this height on again; answers as soon as that has begun. May block.
+    fn from(&self, height: u64) -> Result<(), String>;
+}
+
+/// How a namespace is, for those who watch it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Why it is not as it should be; empty if all is well.
+    pub troubles: Vec<String>,
+    /// The height from which on it needs another program, if it waits for one.
+    pub halted_at: Option<u64>,
+}
+
+/// Where a namespace is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Its parts are being opened.
+    Starting,
+    /// It does its work.
+    Serving,
+    /// It finishes what it has begun.
+    Stopping,
+}
+
+impl Health {
+    /// All is well.
+    pub const SERVING: Self = Self {
+        phase: Phase::Serving,
+        troubles: Vec::new(),
+        halted_at: None,
+    };
+
+    /// Whether it can be sent work.
+    pub fn is_ready(&self) -> bool {
+        self.phase == Phase::Serving && self.troubles.is_empty()
+    }
+}

@@ -1,0 +1,242 @@
+//! The types that fields of requests have.
+
+use baton_ledger::Transaction;
+use baton_wallet::{chainkd::XPub, template::Template};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::Complaint;
+
+/// What a field's JSON is, as a schema of OpenAPI.
+pub(crate) type Schema = Value;
+
+/// A value that a field may have.
+pub(crate) trait Field: Sized {
+    /// What to send.
+    fn schema() -> Schema;
+    /// Reads a value that is not `null`.
+    fn of(value: Value) -> Result<Self, Complaint>;
+}
+
+/// Whether Go's type takes numbers.
+pub(super) fn is_number(go: &str) -> bool {
+    matches!(go, "uint64" | "uint" | "uint16" | "int")
+}
+
+impl Field for String {
+    fn schema() -> Schema {
+        json!({"type": "string"})
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        match value {
+            Value::String(text) => Ok(text),
+            other => Err(Complaint::of(&other, "string")),
+        }
+    }
+}
+
+impl Field for bool {
+    fn schema() -> Schema {
+        json!({"type": "boolean"})
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        match value {
+            Value::Bool(on) => Ok(on),
+            other => Err(Complaint::of(&other, "bool")),
+        }
+    }
+}
+
+macro_rules! number {
+    ($type:ty, $go:literal, $read:ident, $schema:expr) => {
+        impl Field for $type {
+            fn schema() -> Schema {
+                $schema
+            }
+
+            fn of(value: Value) -> Result<Self, Complaint> {
+                let number = value.$read().and_then(|number| number.try_into().ok());
+                number.ok_or_else(|| Complaint::of(&value, $go))
+            }
+        }
+    };
+}
+
+number!(
+    u64,
+    "uint64",
+    as_u64,
+    json!({"type": "integer", "minimum": 0})
+);
+number!(
+    usize,
+    "uint",
+    as_u64,
+    json!({"type": "integer", "minimum": 0})
+);
+number!(
+    u16,
+    "uint16",
+    as_u64,
+    json!({"type": "integer", "minimum": 0, "maximum": 65535})
+);
+number!(i64, "int", as_i64, json!({"type": "integer"}));
+
+/// Bytes, in hexadecimal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Hex(pub(crate) Vec<u8>);
+
+impl Field for Hex {
+    fn schema() -> Schema {
+        json!({"type": "string", "format": "hex"})
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        let text = text(value, "json.HexBytes")?;
+        hex::decode(&text)
+            .map(Self)
+            .map_err(|error| Complaint::Text(hex_fault(&text, error)))
+    }
+}
+
+/// What Go says of text that is not hexadecimal.
+pub(crate) fn hex_fault(text: &str, error: hex::FromHexError) -> String {
+    match error {
+        hex::FromHexError::InvalidHexCharacter { index, .. } => {
+            go_invalid_byte(text.as_bytes()[index])
+        }
+        // Go looks at the bytes first
+        _ => match text.bytes().find(|byte| !byte.is_ascii_hexdigit()) {
+            Some(byte) => go_invalid_byte(byte),
+            None => "encoding/hex: odd length hex string".to_owned(),
+        },
+    }
+}
+
+fn go_invalid_byte(byte: u8) -> String {
+    let character = char::from(byte);
+    if character.is_control() {
+        format!("encoding/hex: invalid byte: U+{byte:04X}",)
+    } else {
+        format!("encoding/hex: invalid byte: U+{byte:04X} '{character}'")
+    }
+}
+
+impl Field for Option<XPub> {
+    fn schema() -> Schema {
+        json!({"type": "string", "format": "hex", "minLength": 128, "maxLength": 128})
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        let text = text(value, "chainkd.XPub")?;
+        // bytomd says no more
+        text.parse()
+            .map(Some)
+            .map_err(|_| Complaint::Text("bad key string".to_owned()))
+    }
+}
+
+impl Field for XPub {
+    fn schema() -> Schema {
+        Option::<Self>::schema()
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        Option::<Self>::of(value)?.ok_or_else(|| Complaint::Text("bad key string".to_owned()))
+    }
+}
+
+impl Field for Option<Transaction> {
+    fn schema() -> Schema {
+        json!({"type": "string", "format": "hex", "description": "a transaction's encoding"})
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        let text = text(value, "types.Tx")?;
+        Transaction::from_hex(&text)
+            .map(Some)
+            .map_err(|error| Complaint::Text(crate::fault::told(&error)))
+    }
+}
+
+impl Field for Transaction {
+    fn schema() -> Schema {
+        Option::<Self>::schema()
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        let read = Option::<Self>::of(value)?;
+        read.ok_or_else(|| Complaint::Text("a transaction is missing".to_owned()))
+    }
+}
+
+impl Field for Option<Template> {
+    fn schema() -> Schema {
+        json!({"type": "object", "description": "what build-transaction answers"})
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        structured(value).map(Some)
+    }
+}
+
+impl Field for Template {
+    fn schema() -> Schema {
+        Option::<Self>::schema()
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        structured(value)
+    }
+}
+
+impl Field for Map<String, Value> {
+    fn schema() -> Schema {
+        json!({"type": "object"})
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        match value {
+            Value::Object(map) => Ok(map),
+            other => Err(Complaint::of(&other, "map[string]interface {}")),
+        }
+    }
+}
+
+impl Field for Value {
+    fn schema() -> Schema {
+        json!({})
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        Ok(value)
+    }
+}
+
+impl<T: Field> Field for Vec<T> {
+    fn schema() -> Schema {
+        json!({"type": "array", "items": T::schema()})
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        match value {
+            Value::Array(values) => values.into_iter().map(T::of).collect(),
+            other => Err(Complaint::of(&other, "[]interface {}")),
+        }
+    }
+}
+
+/// The text of a value that has no other form.
+fn text(value: Value, go: &'static str) -> Result<String, Complaint> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(Complaint::of(&other, go)),
+    }
+}
+
+/// A value whose type knows how to read it.
+pub(crate) fn structured<T: DeserializeOwned>(value: Value) -> Result<T, Complaint> {
+    serde_json::from_value(value).map_err(|error| Complaint::Text(error.to_string()))
+}
