@@ -151,7 +151,9 @@ impl Store {
             transaction.set_durability(Durability::Immediate)?;
             transaction.set_quick_repair(true);
             write(&transaction)?;
-            fail::fail_point!("chain::before_store_commit");
+            fail::fail_point!("chain::before_store_commit", |_| {
+                Err(std::io::Error::other("fault point").into())
+            });
             transaction.commit()?;
             fail::fail_point!("chain::after_store_commit");
             Ok(())
