@@ -1,13 +1,12 @@
-//! The node's heart: it replays what a stop left half done, then makes a block now and then until
-//! something ends it.
+//! A node whose data is open: what it does at its start and with each block, as plain synchronous code.
 //!
-//! Plain synchronous code on a thread of its own, so that waiting for a disk never delays an
-//! answer; the servers look at a [`View`] of it and send it [`Command`]s.
+//! The servers look at a [`View`] of it and send it [`Command`]s.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -18,6 +17,7 @@ use crate::home::Home;
 use crate::log;
 use crate::plan_file;
 use crate::settings::{Behaviour, HaltStyle, Style};
+use crate::snapshot::{self, Snapshot};
 use crate::version::Version;
 
 /// Commands that may wait while the node is busy.
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Cancel(oneshot::Sender<Option<Plan>>),
     /// Give the block at this height.
     Block(u64, oneshot::Sender<Option<Block>>),
+    /// Write a copy of the data to this directory, of one moment.
+    Snapshot(PathBuf, oneshot::Sender<Result<Snapshot, String>>),
     /// End; flushing takes so long.
     Stop(Duration),
 }
@@ -95,34 +97,70 @@ impl Node {
     /// Does what a node does before it can be reached: puts the configured plans on chain, replays
     /// a block that was saved and not executed, and finds out whether it is the right binary.
     pub(crate) fn handshake(&mut self) -> Result<(), Ending> {
-        self.data.catch_up()?;
-        for plan in self.behaviour.plans.clone() {
-            // those that are in the past have had their turn
-            let _ = self.data.state.schedule(plan);
+        self.check()?;
+        self.replay()?;
+        self.check_next()
+    }
+
+    /// Whether this binary can go on from here. Changes nothing that an older one could not read, so that a successor may do
+    /// it while its predecessor may still take everything back.
+    pub(crate) fn check(&mut self) -> Result<(), Ending> {
+        self.prepare()?;
+        let (saved, executed) = (self.data.height(), self.data.state.height);
+        if executed >= saved {
+            return self.check_next();
         }
         let failed = |what: String| {
             let message = format!("Error: error during handshake: error on replay: {what}");
             Err(Ending::new(1, message))
         };
-        let (saved, executed) = (self.data.height(), self.data.state.height);
-        if executed < saved {
-            log::info("replaying block", &[("height", &saved)]);
-            if self.halts_before(saved) {
-                return failed(self.halt_refusal().to_string());
-            }
-            match self.begin(saved) {
-                Begin::Refuse(refusal @ Refusal::Needed(_)) => {
-                    self.tell_plan(&refusal, saved)?;
-                    return failed(refusal.to_string());
-                }
-                Begin::Refuse(refusal) => return failed(refusal.to_string()),
-                begin => self.execute(saved, &begin)?,
-            }
+        log::info("replaying block", &[("height", &saved)]);
+        if self.halts_before(saved) {
+            return failed(self.halt_refusal().to_string());
         }
-        match self.begin(self.data.height() + 1) {
+        match self.begin(saved) {
+            Begin::Refuse(refusal @ Refusal::Needed(_)) => {
+                self.tell_plan(&refusal, saved)?;
+                failed(refusal.to_string())
+            }
+            Begin::Refuse(refusal) => failed(refusal.to_string()),
+            Begin::Apply(plan) => self.check_store_upgrades(&plan, saved),
+            Begin::Execute | Begin::Skip(_) => Ok(()),
+        }
+    }
+
+    /// The same for a node whose data was another's for a while: it may stand before a block that it cannot execute, but the
+    /// data must be no newer than it is.
+    pub(crate) fn check_again(&mut self) -> Result<(), Ending> {
+        self.prepare()?;
+        self.check_next()
+    }
+
+    fn prepare(&mut self) -> Result<(), Ending> {
+        self.data.catch_up()?;
+        for plan in self.behaviour.plans.clone() {
+            // those that are in the past have had their turn
+            let _ = self.data.state.schedule(plan);
+        }
+        Ok(())
+    }
+
+    /// Executes the block that was saved and not executed, if there is one.
+    pub(crate) fn replay(&mut self) -> Result<(), Ending> {
+        let saved = self.data.height();
+        if self.data.state.height >= saved {
+            return Ok(());
+        }
+        let begin = self.begin(saved);
+        self.execute(saved, &begin)
+    }
+
+    fn check_next(&self) -> Result<(), Ending> {
+        let next = self.data.height() + 1;
+        match self.begin(next) {
             Begin::Refuse(refusal @ (Refusal::TooEarly(_) | Refusal::TooOld { .. })) => {
                 log::error(&refusal.to_string(), &[]);
-                self.record_halt(&refusal, self.data.height() + 1);
+                self.record_halt(&refusal, next);
                 Err(Ending::new(1, format!("Error: {refusal}")))
             }
             _ => Ok(()),
@@ -139,47 +177,7 @@ impl Node {
         }
     }
 
-    /// Makes blocks until it is stopped (`None`) or ends by itself.
-    pub(crate) fn run(mut self, view: &SharedView, commands: &Receiver<Command>) -> Option<Ending> {
-        let mut next = Instant::now() + self.behaviour.block_time;
-        let mut halted = false;
-        let ending = loop {
-            let command = if halted {
-                commands.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                commands.recv_timeout(next.saturating_duration_since(Instant::now()))
-            };
-            match command {
-                Ok(Command::Stop(delay)) => {
-                    thread::sleep(delay);
-                    break None;
-                }
-                Err(RecvTimeoutError::Disconnected) => break None,
-                Ok(command) => self.obey(command, view),
-                Err(RecvTimeoutError::Timeout) => {
-                    next = (next + self.behaviour.block_time).max(Instant::now());
-                    match self.make_block(view) {
-                        Ok(None) => {}
-                        Ok(Some(why)) => {
-                            log::error(
-                                "CONSENSUS FAILURE!!!",
-                                &[("err", &format!("failed to apply block; error {why}"))],
-                            );
-                            look(view).halted = Some(why);
-                            halted = true;
-                        }
-                        Err(ending) => break Some(ending),
-                    }
-                }
-            }
-        };
-        match (self.data.close(), ending) {
-            (Err(error), None) => Some(error.into()),
-            (_, ending) => ending,
-        }
-    }
-
-    fn obey(&mut self, command: Command, view: &SharedView) {
+    pub(crate) fn obey(&mut self, command: Command, view: &SharedView) {
         // an asker that has gone away is no concern of ours
         match command {
             Command::Schedule(plan, answer) => {
@@ -203,12 +201,16 @@ impl Node {
                 });
                 let _ = answer.send(block);
             }
+            Command::Snapshot(target, answer) => {
+                let height = self.data.height();
+                let _ = answer.send(snapshot::write(self.data.dir(), &target, height));
+            }
             Command::Stop(_) => unreachable!("the loop ends on it"),
         }
     }
 
     /// Makes one block; the answer is why consensus stops here, if it does.
-    fn make_block(&mut self, view: &SharedView) -> Result<Option<String>, Ending> {
+    pub(crate) fn make_block(&mut self, view: &SharedView) -> Result<Option<String>, Ending> {
         let height = self.data.height() + 1;
         if self.behaviour.fail_at == Some(height) {
             self.home.count_failure();
@@ -289,27 +291,33 @@ impl Node {
         Ok(())
     }
 
-    fn migrate(&mut self, plan: &Plan, height: u64) -> Result<(), Ending> {
-        if self.behaviour.store_upgrades {
-            let path = plan_file::path(self.data.dir());
-            let refuse = |what: String| {
-                Err(Ending::new(
-                    1,
-                    format!(
-                        "Error: failed to load latest version: store version mismatch: new stores \
-                         of upgrade {} cannot be added: {} {what}",
-                        plan.name,
-                        path.display()
-                    ),
-                ))
-            };
-            match plan_file::read(self.data.dir()) {
-                Ok(Some((name, at))) if name == plan.name && at == height => {}
-                Ok(Some((name, at))) => return refuse(format!("is for {name} at height {at}")),
-                Ok(None) => return refuse("is missing".into()),
-                Err(error) => return refuse(error.to_string()),
-            }
+    /// Some applications add new stores only if upgrade-info.json tells them of the upgrade.
+    fn check_store_upgrades(&self, plan: &Plan, height: u64) -> Result<(), Ending> {
+        if !self.behaviour.store_upgrades {
+            return Ok(());
         }
+        let path = plan_file::path(self.data.dir());
+        let refuse = |what: String| {
+            Err(Ending::new(
+                1,
+                format!(
+                    "Error: failed to load latest version: store version mismatch: new stores \
+                     of upgrade {} cannot be added: {} {what}",
+                    plan.name,
+                    path.display()
+                ),
+            ))
+        };
+        match plan_file::read(self.data.dir()) {
+            Ok(Some((name, at))) if name == plan.name && at == height => Ok(()),
+            Ok(Some((name, at))) => refuse(format!("is for {name} at height {at}")),
+            Ok(None) => refuse("is missing".into()),
+            Err(error) => refuse(error.to_string()),
+        }
+    }
+
+    fn migrate(&mut self, plan: &Plan, height: u64) -> Result<(), Ending> {
+        self.check_store_upgrades(plan, height)?;
         let Plan { name, .. } = plan;
         log::info(
             &format!("applying upgrade \"{name}\" at height: {height}"),
@@ -380,7 +388,7 @@ impl Node {
 }
 
 /// Ends as by a power cut: nothing is flushed, nothing is said.
-fn die() -> ! {
+pub(crate) fn die() -> ! {
     let me = rustix::process::getpid();
     let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
     loop {

@@ -182,7 +182,7 @@ async fn mock_status(State(rpc): State<Rpc>) -> Response {
 }
 
 /// Sends the node a command and waits for its answer.
-async fn ask<T>(
+pub(crate) async fn ask<T>(
     rpc: &Rpc,
     command: impl FnOnce(oneshot::Sender<T>) -> Command,
 ) -> Result<T, Response> {

@@ -167,6 +167,17 @@ pub(crate) struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fail_times: Option<u64>,
 
+    /// Hand over to the next process instead of ending before it: in `$BATON_CONTROL_DIR`, else
+    /// `<home>/handover`
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) handover: Option<bool>,
+
+    /// Be a successor that does not succeed
+    #[arg(long, value_enum, value_name = "HOW")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) poison: Option<Poison>,
+
     /// Exit code of `pre-upgrade`; `<home>/pre-upgrade-exit` wins [default: 0]
     #[arg(long, value_name = "CODE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,6 +262,20 @@ pub(crate) enum Grandchild {
     Stubborn,
 }
 
+/// How a successor fails that takes over from a predecessor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Poison {
+    /// It cannot open the data
+    Open,
+    /// It knows another schema of the state that travels
+    Schema,
+    /// It never becomes ready
+    Hang,
+    /// It is killed as soon as it serves
+    Die,
+}
+
 /// Why the settings in `app.toml` cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("config/app.toml: {0}")]
@@ -314,6 +339,7 @@ pub(crate) struct Behaviour {
     pub(crate) tear_on_kill: bool,
     pub(crate) fail_at: Option<u64>,
     pub(crate) fail_code: u8,
+    pub(crate) poison: Option<Poison>,
 }
 
 impl From<&Settings> for Behaviour {
@@ -352,6 +378,7 @@ impl From<&Settings> for Behaviour {
             tear_on_kill: given.tear_on_kill.unwrap_or(false),
             fail_at: given.fail_at,
             fail_code: given.fail_code.unwrap_or(1),
+            poison: given.poison,
         }
     }
 }
@@ -436,7 +463,7 @@ mod tests {
              --store-upgrades=false --upgrade-time 1s --status-casing old --stop-delay 1s \
              --ignore-term --exit-on-term 143 --tear-on-kill --grandchild=stubborn \
              --start-delay 1s --fail-after 1s --fail-at 1 --fail-code 1 --fail-times 1 \
-             --pre-upgrade 31",
+             --handover --poison open --pre-upgrade 31",
         );
         assert_eq!(all.unsafe_skip_upgrades, [10, 20, 30, 40]);
         let table = all.to_table();

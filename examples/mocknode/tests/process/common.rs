@@ -101,14 +101,21 @@ impl Home {
 
     /// Starts the node.
     pub(crate) fn start(&self, version: &str, args: &[&str]) -> Node<'_> {
-        let log = self.path("stdout");
-        let out = fs::File::create(&log).unwrap();
-        let err = fs::File::create(self.path("stderr")).unwrap();
+        self.start_beside(version, args, "")
+    }
+
+    /// Starts a node beside another one, with its output in files of its own.
+    pub(crate) fn start_beside(&self, version: &str, args: &[&str], suffix: &str) -> Node<'_> {
+        let (log, errors) = (format!("stdout{suffix}"), format!("stderr{suffix}"));
+        let out = fs::File::create(self.path(&log)).unwrap();
+        let err = fs::File::create(self.path(&errors)).unwrap();
         let mut command = self.command(version);
         command.arg("start").args(args).stdout(out).stderr(err);
         Node {
             home: self,
             child: command.spawn().unwrap(),
+            log,
+            errors,
         }
     }
 
@@ -140,6 +147,8 @@ impl Home {
 pub(crate) struct Node<'a> {
     home: &'a Home,
     child: Child,
+    log: String,
+    errors: String,
 }
 
 impl Node<'_> {
@@ -154,14 +163,14 @@ impl Node<'_> {
     /// Waits for `text` on its standard output.
     pub(crate) fn says(&self, text: &str) {
         until(text, || {
-            self.home.read("stdout").contains(text).then_some(())
+            self.home.read(&self.log).contains(text).then_some(())
         });
     }
 
     /// Waits until it has committed `height` or a later one.
     pub(crate) fn reaches(&self, height: u64) {
         until(&format!("height {height}"), || {
-            let out = self.home.read("stdout");
+            let out = self.home.read(&self.log);
             let committed = out.split("committed state height=").skip(1);
             let heights = committed.filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok());
             (heights.max() >= Some(height)).then_some(())
@@ -175,7 +184,7 @@ impl Node<'_> {
     /// Waits for its end: the exit status and what it said on standard error.
     pub(crate) fn ends(&mut self) -> (ExitStatus, String) {
         let status = until("the node's end", || self.child.try_wait().unwrap());
-        (status, self.home.read("stderr"))
+        (status, self.home.read(&self.errors))
     }
 
     /// Waits for its end with `code`; what it said on standard error.

@@ -2,5 +2,6 @@
 
 mod common;
 mod halts;
+mod relay;
 mod serves;
 mod stops;

@@ -9,7 +9,7 @@ use cosmos_sdk_proto::cosmos::upgrade::v1beta1 as upgrades;
 use serde_json::Value;
 
 /// The address after `key` in one of the configuration files.
-fn address(home: &Home, file: &str, key: &str) -> String {
+pub(crate) fn address(home: &Home, file: &str, key: &str) -> String {
     let text = home.read(file);
     let document: toml::Table = text.parse().unwrap();
     let (table, key) = key.split_once('.').unwrap();
