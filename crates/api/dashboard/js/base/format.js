@@ -10,6 +10,9 @@ export function dateTime(ms) {
   return `${date} ${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}`;
 }
 
+/** The two halves of that, for a column that has no room for both. */
+export const dateAndTime = (ms) => dateTime(ms).split(" ");
+
 /** A length of time in at most two units: "4 s", "3 min 20 s", "5 h 12 min", "9 d 3 h". */
 export function duration(ms) {
   const s = Math.max(0, Math.round(Number(ms) / 1000));

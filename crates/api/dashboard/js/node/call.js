@@ -34,6 +34,19 @@ export async function call(endpoint, body = {}, { signal, deadline = DEADLINE_MS
   throw failure;
 }
 
+const missing = new Set();
+
+/** What a plain address answers, such as /readyz, whatever its status; null where there is no such thing. */
+export async function probe(path) {
+  if (missing.has(path)) return null;
+  const { text } = await exchange(path, undefined, token.value, undefined, DEADLINE_MS);
+  const answer = jsonOf(text);
+  const known = answer !== null && typeof answer === "object" && answer.status !== "fail";
+  // asked once, for a node does not learn it while it runs; a refusal for want of a token says nothing
+  if (!known && !token.value && !refusal.value) missing.add(path);
+  return known ? answer : null;
+}
+
 /** Whether the node knows an endpoint at all, for what only newer nodes have. */
 export const isUnknown = (failure) =>
   failure.status === 404 || (failure.code === "BTM000" && /not found/i.test(`${failure.detail}`)) || failure.kind === "garbled";
@@ -49,8 +62,8 @@ async function exchange(endpoint, body, used, signal, deadline) {
   const credentials = authorization(used);
   try {
     const response = await fetch(new URL(endpoint, ROOT), {
-      method: "POST",
-      headers: { "Content-Type": "application/json", ...(credentials && { Authorization: credentials }) },
+      method: body === undefined ? "GET" : "POST",
+      headers: { ...(body !== undefined && { "Content-Type": "application/json" }), ...(credentials && { Authorization: credentials }) },
       body,
       cache: "no-store",
       // ours is the only login: the browser must not ask for one of its own
@@ -68,13 +81,18 @@ async function exchange(endpoint, body, used, signal, deadline) {
 }
 
 function envelope(endpoint, status, text) {
+  const answer = jsonOf(text);
+  if (answer?.status === "success" || answer?.status === "fail") return answer;
+  throw garbled(endpoint, status, text);
+}
+
+function jsonOf(text) {
   try {
-    const answer = parse(text);
-    if (answer?.status === "success" || answer?.status === "fail") return answer;
+    return parse(text);
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause;
+    return null;
   }
-  throw garbled(endpoint, status, text);
 }
 
 // The header is cut to whole seconds: a difference of less than two says nothing.

@@ -21,7 +21,8 @@ export class Failure extends Error {
 /** The Failure in an answer that is not a success. */
 export function failureFrom(endpoint, status, answer) {
   return new Failure({
-    kind: status === 401 ? "locked" : "refused",
+    // 403 with this code: loopback is trusted, but not for a page that came by this host name
+    kind: status === 401 || (status === 403 && answer.code === "BTM860") ? "locked" : "refused",
     endpoint,
     status,
     code: answer.code ?? null,

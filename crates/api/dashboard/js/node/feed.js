@@ -9,8 +9,8 @@ const FIRST_RETRY_MS = 1000;
 const SLOWEST_RETRY_MS = 30_000;
 const TOPICS = ["notify_raw_blocks", "notify_new_transactions"];
 
-/** "connecting" | "live" | "polling": polling means that there is no feed just now. */
-export const feed = signal("connecting");
+/** "live" | "polling": polling means that there is no feed just now. */
+export const feed = signal("polling");
 
 let listener = {};
 let socket = null;
@@ -20,27 +20,36 @@ let retry = 0;
 /** @param next { block(rawHex), undone(), transaction() } */
 export function onFeed(next) {
   listener = next;
-  token.subscribe(reopen);
-  open();
+}
+
+/**
+ * Opens the feed unless it is open or about to be: whenever the node answered and let us in. Not before, for a WebSocket that
+ * is asked for a login may make the browser ask for one.
+ */
+export function keepFeed() {
+  if (!socket && timer === null) open();
+}
+
+export function closeFeed() {
+  clearTimeout(timer);
+  timer = null;
+  const old = socket;
+  socket = null;
+  old?.close();
+  retry = 0;
+  feed.set("polling");
 }
 
 function open() {
-  clearTimeout(timer);
+  timer = null;
   const mine = (socket = new WebSocket(address()));
   mine.onopen = () => TOPICS.forEach((topic) => mine.send(JSON.stringify({ topic })));
   mine.onmessage = ({ data }) => mine === socket && heard(data);
   mine.onclose = () => mine === socket && closed();
 }
 
-function reopen() {
-  const old = socket;
-  socket = null;
-  old?.close();
-  retry = 0;
-  open();
-}
-
 function closed() {
+  socket = null;
   feed.set("polling");
   const wait = Math.min(SLOWEST_RETRY_MS, FIRST_RETRY_MS * 2 ** retry) * (0.75 + Math.random() / 2);
   retry += 1;

@@ -2,9 +2,9 @@
 // The asking never stops, so a feed that dies unnoticed costs seconds, not the truth.
 
 import { signal } from "../base/signal.js";
-import { call, isUnknown } from "./call.js";
+import { call, isUnknown, probe } from "./call.js";
 import { forget } from "./chain.js";
-import { feed, onFeed } from "./feed.js";
+import { closeFeed, feed, keepFeed, onFeed } from "./feed.js";
 import { headerFrom } from "./header.js";
 import { refusal, token } from "./session.js";
 
@@ -21,6 +21,8 @@ export const tip = signal(null);
 export const net = signal(null);
 export const chain = signal(null);
 export const wallet = signal(null);
+/** What /readyz says: { ready, phase, troubles, halted_at }; null where there is no such thing. */
+export const health = signal(null);
 /** { total, ids } of the pool. */
 export const pool = signal(null);
 
@@ -43,7 +45,11 @@ export function start() {
     transaction: soon,
   });
   refusal.subscribe((failure) => failure && stopLocked(failure));
-  token.subscribe(() => hurry());
+  token.subscribe(() => {
+    closeFeed();
+    hurry();
+  });
+  link.subscribe(({ state }) => state !== "up" && closeFeed());
   document.addEventListener("visibilitychange", () => document.hidden || hurry());
   beat();
 }
@@ -73,6 +79,7 @@ async function beat() {
   try {
     await ask();
     retry = 0;
+    keepFeed();
     if (link.value.state !== "up") link.set({ state: "up", since: Date.now() });
     plan(again ? SOON_MS : feed.value === "live" ? CALM_MS : BUSY_MS);
   } catch (failure) {
@@ -83,15 +90,17 @@ async function beat() {
 }
 
 async function ask() {
-  const [netInfo, status, progress, unconfirmed] = await Promise.all([
+  const [netInfo, status, ready, progress, unconfirmed] = await Promise.all([
     call("net-info"),
     chainStatus(),
+    probe("readyz"),
     call("wallet-info").catch(without),
     call("list-unconfirmed-transactions").catch(without),
   ]);
   if (status.current_hash !== tip.value?.hash) await learnTip(status);
   set(net, netInfo);
   set(chain, status);
+  set(health, ready);
   set(wallet, progress ?? false);
   set(pool, { total: Number(unconfirmed?.total ?? 0), ids: unconfirmed?.tx_ids ?? [] });
 }

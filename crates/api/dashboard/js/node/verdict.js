@@ -8,7 +8,7 @@ const LEAST_PATIENCE_MS = 30_000;
 const WALLET_LAG = 3;
 
 /**
- * @param facts { link, net, tip, wallet, interval (ms or null), now, upgrade }
+ * @param facts { link, net, tip, wallet, interval (ms or null), now, upgrade, health }
  * @returns { level: "ok" | "idle" | "warn" | "bad", title, detail, remedy? }
  */
 export function verdict(facts) {
@@ -19,7 +19,7 @@ export function verdict(facts) {
   return well(facts);
 }
 
-const CASES = [unseen, halted, syncing, silent, walletBehind, alone];
+const CASES = [unseen, halted, leaving, troubled, syncing, silent, walletBehind, alone];
 
 function unseen({ link, net }) {
   if (link.state === "down") {
@@ -32,10 +32,22 @@ function halted({ upgrade }) {
   if (!upgrade?.halted) return null;
   return {
     level: "bad",
-    title: `Stopped for the upgrade “${upgrade.name}”`,
+    title: upgrade.name ? `Stopped for the upgrade “${upgrade.name}”` : "Stopped for an upgrade",
     detail: `The chain waits at height ${upgrade.height}; this program cannot go past it. Reading still works.`,
     remedy: "Start the release that brings this upgrade. A supervisor (baton, cosmovisor) that has it does so by itself.",
   };
+}
+
+function leaving({ health }) {
+  if (!health || (health.phase !== "starting" && health.phase !== "stopping")) return null;
+  return health.phase === "starting"
+    ? { level: "warn", title: "The node is starting", detail: "Its parts are being opened." }
+    : { level: "warn", title: "The node is stopping", detail: "It finishes what it has begun and takes no new work." };
+}
+
+function troubled({ health }) {
+  if (!health?.troubles?.length) return null;
+  return { level: "bad", title: "The node reports trouble", detail: `${health.troubles.join(". ")}.`, remedy: "Its log says more." };
 }
 
 function syncing({ net, tip }) {

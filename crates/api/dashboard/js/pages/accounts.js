@@ -68,8 +68,7 @@ export async function createAccount() {
     fields: [
       field("Alias", alias, { hint: "Letters are stored in lower case." }),
       h("fieldset", h("legend", "Keys"), boxes),
-      field("Public keys of others", foreign, { hint: "Extended public keys, for accounts that several people sign for." }),
-      field("Signatures needed", quorum),
+      h("details", { open: keys.length > 1 }, h("summary", "Several signers"), h("div.stack-tight", field("Signatures needed", quorum), field("Public keys of others", foreign, { hint: "Extended public keys, 128 hexadecimal characters each" }))),
     ],
     submit: "Create account",
     act: async () => {

@@ -26,7 +26,7 @@ export function outputList(scope, account) {
   const list = table(
     [
       { head: "Output", class: "grow", cell: ({ id }) => hash(id, { what: "the output’s id" }) },
-      !account && { head: "Account", cell: ({ account_id: id, account_alias: alias }) => h("a", { href: to("account", id) }, alias || id) },
+      !account && { head: "Account", class: "wide", cell: ({ account_id: id, account_alias: alias }) => h("a", { href: to("account", id) }, alias || id) },
       { head: "Amount", class: "num", cell: ({ amount, asset_id: asset }) => money(amount, asset) },
       { head: "Spendable", cell: spendable },
       { head: "Address", class: "grow wide", cell: (output) => [hash(output.address, { what: "the address" }), output.change && [" ", tag("change")]] },

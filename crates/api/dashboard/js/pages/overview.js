@@ -6,7 +6,7 @@ import { known } from "../base/signal.js";
 import { seconds } from "../base/format.js";
 import { now } from "../node/call.js";
 import { gaps, linesBelow, median } from "../node/chain.js";
-import { chain, link, net, pool, tip, wallet } from "../node/pulse.js";
+import { chain, health, link, net, pool, tip, wallet } from "../node/pulse.js";
 import { upgradeFrom } from "../node/upgrade.js";
 import { verdict } from "../node/verdict.js";
 import { to } from "../shell/router.js";
@@ -45,8 +45,7 @@ export function page(scope) {
   );
 
   function judge() {
-    const upgrade = upgradeFrom(net.value, chain.value);
-    const found = verdict({ link: link.value, net: net.value, tip: tip.value, wallet: wallet.value, interval, now: now(), upgrade });
+    const found = verdict({ link: link.value, net: net.value, tip: tip.value, wallet: wallet.value, health: health.value, interval, now: now(), upgrade: upgrade() });
     // said again only when it changes: screen readers would repeat it each second
     if (stringify(found) === said) return;
     said = stringify(found);
@@ -55,9 +54,9 @@ export function page(scope) {
   function tell() {
     judge();
     put(vitals, vitalsOf(interval));
-    put(node, nodeFacts(upgradeFrom(net.value, chain.value)));
+    put(node, nodeFacts(upgrade()));
   }
-  for (const source of [link, net, chain, tip, wallet, pool]) scope.after(source, tell);
+  for (const source of [link, net, chain, health, tip, wallet, pool]) scope.after(source, tell);
   scope.every(1000, judge);
   tell();
 
@@ -94,9 +93,16 @@ function vitalsOf(interval) {
   ];
 }
 
+function healthOf({ ready, phase, troubles }) {
+  if (troubles?.length) return troubles.map((trouble) => h("div", state("bad", trouble)));
+  return state(ready ? "ok" : "warn", ready ? "ready" : `${phase ?? "not ready"}`);
+}
+
+const upgrade = () => upgradeFrom(net.value, chain.value, health.value);
+
 const vital = (name, value, note) => h("div", h("dt", name), h("dd", h("span.vital-value", value), note && h("span.vital-note", note)));
 
-function nodeFacts(upgrade) {
+function nodeFacts(plan) {
   const info = net.value;
   if (!info) return null;
   const { version, update, new_version: newer } = info.version_info ?? {};
@@ -107,6 +113,7 @@ function nodeFacts(upgrade) {
     ["Node key", hash(info.node_xpub, { what: "the node’s public key" })],
     chain.value?.current_hash && ["Tip", hash(chain.value.current_hash, { href: to("block", chain.value.current_hash) })],
     wallet.value === false && ["Wallet", "off"],
-    upgrade && ["Upgrade", `${upgrade.name} at height ${upgrade.height}`, upgrade.info && h("div.faint", upgrade.info)],
+    health.value && ["Health", healthOf(health.value)],
+    plan && ["Upgrade", `${plan.name ?? "unnamed"} at height ${plan.height}`, plan.info && h("div.faint", plan.info)],
   ]);
 }

@@ -1,7 +1,7 @@
 // Blocks, a line each; with the time since the one before, so that a slow block is seen.
 
 import { h } from "../base/dom.js";
-import { bytes, dateTime, seconds } from "../base/format.js";
+import { bytes, dateAndTime, dateTime, seconds } from "../base/format.js";
 import { to } from "../shell/router.js";
 import { table } from "./table.js";
 import { ago, hash } from "./value.js";
@@ -12,7 +12,7 @@ export function blockTable({ caption, full = false }) {
     [
       { head: "Height", class: "num", cell: (line) => h("a", { href: to("block", line.height) }, String(line.height)) },
       full
-        ? { head: "Time", cell: (line) => h("span.number", dateTime(line.time)) }
+        ? { head: "Time", cell: (line) => timeCell(line.time) }
         : { head: "Age", class: "num", cell: (line) => ago(line.time) },
       { head: "After", class: "num wide", cell: (line) => (line.gap === null ? h("span.faint", "–") : seconds(line.gap)) },
       { head: "Transactions", class: "num", cell: (line) => String(line.count) },
@@ -30,4 +30,9 @@ export function blockTable({ caption, full = false }) {
       }),
     );
   return { element: inner.element, update };
+}
+
+function timeCell(ms) {
+  const [date, time] = dateAndTime(ms);
+  return h("span.number", { title: dateTime(ms) }, h("span.wide", `${date} `), time);
 }

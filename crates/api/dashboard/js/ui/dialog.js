@@ -23,6 +23,8 @@ export function openDialog({ title, content, sticky = false, onclose, wide = fal
   });
   document.body.append(element);
   element.showModal();
+  // what is to be filled in comes first, not the button that closes
+  element.querySelector(".dialog-body :is(input, select, textarea, button.primary):not(:disabled)")?.focus();
   return { element, close: () => element.close() };
 }
 

@@ -90,6 +90,7 @@ function complain(failure, answer) {
   if (failure.name === "AbortError") return;
   if (failure instanceof Wrong) {
     failure.control.complain(failure.message);
+    failure.control.closest("details")?.setAttribute("open", "");
     failure.control.focus();
     return;
   }
