@@ -1,1 +1,30 @@
 //! Consensus: Malachite BFT over our blocks.
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the engine that uses these parts follows")
+)]
+
+mod codec;
+pub mod context;
+mod engine;
+mod error;
+mod guard;
+mod host;
+mod key;
+mod proposer;
+mod settings;
+mod signing;
+mod status;
+mod wal;
+mod work;
+
+pub use codec::{CodecError, decode_certificate};
+pub use context::Patience;
+pub use engine::Engine;
+pub use error::ConsensusError;
+pub use guard::{GuardCounts, GuardError};
+pub use host::ProposalsError;
+pub use key::{NodeKey, NotAKey};
+pub use proposer::ProposerHandle;
+pub use settings::{EngineSettings, SyncSettings};
+pub use status::{Figures, Status};

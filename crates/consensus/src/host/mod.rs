@@ -1,0 +1,6 @@
+//! The application that consensus decides for.
+
+mod proposals;
+mod streams;
+
+pub use proposals::ProposalsError;

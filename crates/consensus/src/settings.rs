@@ -1,0 +1,74 @@
+//! What a node tells its consensus.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::context::Patience;
+
+/// Settings of [`Engine::start`](crate::Engine::start). The block interval is not among them: it is the chain's
+/// ([`Params::block_interval_ms`](baton_ledger::Params)).
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// Where the write-ahead log and the sign guard are: `<home>/data/consensus`. Created if it is missing.
+    pub directory: PathBuf,
+    /// Where proposals are kept that are not decided yet: `<home>/data/fastsync.redb`.
+    pub fastsync: PathBuf,
+    /// The node's name, for logs.
+    pub moniker: String,
+    /// Whether blocks without transactions are made. If not, a height waits until there is something in the pool.
+    pub empty_blocks: bool,
+    /// How long the steps of a round may take.
+    pub patience: Patience,
+    /// How often peers are told the height of this node; zero: with each block.
+    pub status_interval: Duration,
+    /// How nodes that are behind catch up.
+    pub sync: SyncSettings,
+}
+
+/// How blocks are fetched from peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncSettings {
+    /// Blocks asked for at once.
+    pub batch: usize,
+    /// Requests under way at once.
+    pub parallel: usize,
+    /// From a request to its answer.
+    pub timeout: Duration,
+    /// The most bytes of an answer; below the network's limit.
+    pub response_bytes: usize,
+}
+
+impl Default for SyncSettings {
+    fn default() -> Self {
+        Self {
+            batch: 64,
+            parallel: 4,
+            timeout: Duration::from_secs(20),
+            response_bytes: 12 << 20,
+        }
+    }
+}
+
+impl EngineSettings {
+    /// Settings with the files at their places below `<home>/data`, empty blocks, and default times.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        let data = data.into();
+        Self {
+            directory: data.join("consensus"),
+            fastsync: data.join("fastsync.redb"),
+            moniker: "baton".to_owned(),
+            empty_blocks: true,
+            patience: Patience::default(),
+            status_interval: Duration::from_secs(1),
+            sync: SyncSettings::default(),
+        }
+    }
+
+    pub(crate) fn guard(&self) -> PathBuf {
+        self.directory.join("guard")
+    }
+
+    pub(crate) fn wal(&self) -> PathBuf {
+        self.directory.join("wal")
+    }
+}

@@ -1,0 +1,134 @@
+//! What others may know about consensus while it runs.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use baton_ledger::upgrade::Plan;
+use malachite_sync::PeerId;
+use tokio::sync::watch;
+
+use crate::guard::GuardCounts;
+
+/// How consensus is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The height that is being decided; 0 before the first.
+    pub height: u64,
+    /// The round.
+    pub round: u32,
+    /// Whether this node is a validator at this height.
+    pub validator: bool,
+    /// Whether it is this node's turn to propose in this round.
+    pub proposing: bool,
+    /// The highest block that a connected peer says to have; 0 if there is none.
+    pub peer_height: u64,
+    /// Whether peers are ahead, so that blocks are fetched from them.
+    pub syncing: bool,
+    /// Consensus waits for another program: no block is decided before it takes over.
+    pub halted: Option<Plan>,
+    /// What went wrong last, until it is mended.
+    pub last_error: Option<String>,
+    /// This node does not sign until the height is over: the sign guard refused there.
+    pub abstains_at: Option<u64>,
+}
+
+/// Figures for metrics; all count from the start of the engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Blocks committed.
+    pub committed: u64,
+    /// Of these, fetched from peers.
+    pub synced: u64,
+    /// Rounds that began beyond the first of a height.
+    pub extra_rounds: u64,
+    /// Blocks drafted by this node.
+    pub drafted: u64,
+    /// Proposed blocks that were refused.
+    pub refused_blocks: u64,
+    /// Validators that were caught signing twice.
+    pub equivocations: u64,
+    /// Messages from peers that could not be read.
+    pub unreadable: u64,
+    /// Flushes of the write-ahead log.
+    pub wal_flushes: u64,
+    /// Microseconds spent in committing blocks.
+    pub commit_micros: u64,
+    /// What the sign guard did.
+    pub guard: GuardCounts,
+}
+
+/// Where the parts of the engine write what [`Status`] tells.
+#[derive(Debug)]
+pub(crate) struct Board {
+    status: watch::Sender<Status>,
+    peers: Mutex<HashMap<PeerId, u64>>,
+    figures: Mutex<Figures>,
+    /// The highest height of which a proposal or vote was heard.
+    heard: watch::Sender<u64>,
+}
+
+impl Board {
+    pub(crate) fn new() -> Self {
+        Self {
+            status: watch::Sender::default(),
+            peers: Mutex::default(),
+            figures: Mutex::default(),
+            heard: watch::Sender::default(),
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Changes the status, and tells those who watch if it is another then.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Status)) {
+        self.status.send_if_modified(|status| {
+            let before = status.clone();
+            change(status);
+            status.syncing = status.height > 0 && status.peer_height >= status.height;
+            *status != before
+        });
+    }
+
+    pub(crate) fn count(&self, count: impl FnOnce(&mut Figures)) {
+        count(&mut self.figures.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A peer said how high its chain is, or (`None`) is gone.
+    pub(crate) fn peer(&self, peer: PeerId, height: Option<u64>) {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        match height {
+            Some(height) => peers.insert(peer, height),
+            None => peers.remove(&peer),
+        };
+        let highest = peers.values().copied().max().unwrap_or(0);
+        drop(peers);
+        self.change(|status| status.peer_height = highest);
+        self.heard_of(highest);
+    }
+
+    /// Something was said about a height.
+    pub(crate) fn heard_of(&self, height: u64) {
+        self.heard.send_if_modified(|highest| {
+            let higher = height > *highest;
+            *highest = height.max(*highest);
+            higher
+        });
+    }
+
+    /// Waits until something was said about this height or a later one.
+    pub(crate) async fn hears_of(&self, height: u64) {
+        let mut heard = self.heard.subscribe();
+        // an error would mean that the sender, which is ours, is gone
+        let _ = heard.wait_for(|highest| *highest >= height).await;
+    }
+}
