@@ -7,6 +7,7 @@
 //! The programs it starts need nothing for it but a control directory: they are told by the environment (`BATON_HELD=1`)
 //! that the main process is another's, and find their channel as any successor does.
 
+mod candidate;
 mod family;
 
 use std::convert::Infallible;
@@ -23,10 +24,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
+pub use self::candidate::{Candidate, Introducing};
 use self::family::Family;
-use crate::channel::Channel;
-use crate::control::{self, ControlError, Introduction};
-use crate::launch::{self, HELD, Starter, VARIABLE};
+use crate::control::{self, ControlError};
+use crate::launch::{self, HELD, VARIABLE};
 use crate::life;
 use crate::report::{Outcome, Report};
 
@@ -173,7 +174,8 @@ impl Holder {
         let program = name(&command);
         let late = Instant::now() + self.timeout;
         command.env_remove(VARIABLE).env(HELD, "1");
-        let pid = self.launch(command, None).await?;
+        launch::arrange_alone(&mut command);
+        let pid = self.launch(command).await?;
         self.until_it_serves(pid, program, late).await?;
         info!(pid, "the first generation serves");
         Ok(pid)
@@ -184,24 +186,18 @@ impl Holder {
         let _alone = self.alone()?;
         let program = name(&command);
         let late = Instant::now() + self.timeout;
-        let failed = |source| HolderError::Start {
+        let candidate = Candidate::prepare(&mut command).map_err(|source| HolderError::Start {
             program: program.clone(),
             source,
+        })?;
+        let pid = self.launch(command).await?;
+        let terms = Introducing {
+            timeout: self.timeout,
+            dry_run: false,
         };
-        let nonce = launch::nonce().map_err(failed)?;
-        let (its_predecessors, its_own) =
-            Channel::pair().map_err(|error| failed(io::Error::other(error)))?;
-        command.env(HELD, "1");
-        let pid = self.launch(command, Some((its_own, nonce.clone()))).await?;
-        let introduction = Introduction {
-            pid,
-            nonce,
-            timeout: Some(self.timeout),
-        };
-        let end = std::os::fd::AsFd::as_fd(&its_predecessors);
-        let reported = control::introduce(&self.directory, introduction, end, |_| {}).await;
-        // A copy that stayed here would hide the predecessor's end from the successor.
-        drop(its_predecessors);
+        let reported = candidate
+            .introduce(&self.directory, pid, terms, |_| {})
+            .await;
         match reported {
             Ok(report) if report.outcome == Outcome::HandedOver => {
                 self.family.serves(pid);
@@ -293,19 +289,11 @@ impl Holder {
             .map_err(|_| HolderError::Busy)
     }
 
-    /// Starts a process, with a channel or without one, and has the family watch it.
-    async fn launch(
-        &self,
-        command: Command,
-        channel: Option<(std::os::fd::OwnedFd, String)>,
-    ) -> Result<u32, HolderError> {
+    /// Starts a process and has the family watch it.
+    async fn launch(&self, mut command: Command) -> Result<u32, HolderError> {
         let program = name(&command);
-        let start = move || match channel {
-            Some((socket, nonce)) => launch::start(command, socket, &nonce, Starter::Supervisor),
-            None => launch::start_alone(command),
-        };
         self.family
-            .start(start)
+            .start(move || command.spawn())
             .await
             .map_err(|source| HolderError::Start { program, source })
     }

@@ -93,9 +93,15 @@ pub(crate) fn start(
     nonce: &str,
     starter: Starter,
 ) -> io::Result<Child> {
+    arrange(&mut command, socket, nonce, starter);
+    command.spawn()
+}
+
+/// Makes a command's process find `socket` as its channel.
+pub(crate) fn arrange(command: &mut Command, socket: OwnedFd, nonce: &str, starter: Starter) {
     // Before the channel is passed: nothing else of this process's is for the successor to have by inheritance.
-    sys::keep_descriptors(&mut command);
-    let number = sys::pass(&mut command, socket);
+    sys::keep_descriptors(command);
+    let number = sys::pass(command, socket);
     let word = match starter {
         Starter::Predecessor => "spawn",
         Starter::Supervisor => "held",
@@ -104,15 +110,13 @@ pub(crate) fn start(
         VARIABLE,
         format!("{number}:{nonce}:{}:{word}", std::process::id()),
     );
-    crate::activation::conceal(&mut command);
-    command.spawn()
+    crate::activation::conceal(command);
 }
 
-/// Starts a process that is nobody's successor.
-pub(crate) fn start_alone(mut command: Command) -> io::Result<Child> {
-    sys::keep_descriptors(&mut command);
-    crate::activation::conceal(&mut command);
-    command.spawn()
+/// Keeps from a process that is nobody's successor what is not for it.
+pub(crate) fn arrange_alone(command: &mut Command) {
+    sys::keep_descriptors(command);
+    crate::activation::conceal(command);
 }
 
 /// The channel that this process was started with, if it was started for a handover.

@@ -48,7 +48,7 @@ pub use describe::{Address, DescribeError, Description, Difference, Kind, Verify
 pub use error::HandoverError;
 pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
 pub use handover::Handover;
-pub use held::{Holder, HolderError};
+pub use held::{Candidate, Holder, HolderError, Introducing};
 pub use listen::{
     InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,
     UnixSeqpacket, UnixSeqpacketListener,

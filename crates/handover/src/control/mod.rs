@@ -57,6 +57,9 @@ pub struct Introduction {
     /// How long it may take until it is warm; the server's own setting if there is none.
     #[serde(rename = "timeout_us", with = "maybe_micros", default)]
     pub timeout: Option<Duration>,
+    /// Take everything back just before the commit.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// What is asked.

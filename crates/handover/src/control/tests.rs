@@ -214,6 +214,7 @@ async fn join_becomes_the_channel_and_introduce_brings_it() {
         pid: 4242,
         nonce: "abc".to_owned(),
         timeout: None,
+        dry_run: false,
     };
     let path = running.path();
     let wanted = introduction.clone();

@@ -256,13 +256,13 @@ impl Driver {
             });
             return;
         };
-        let staged = self.shared.settings.staged;
+        let staged = self.shared.settings.staged && !introduction.dry_run;
         self.begin_run(
             asked_by,
             staged,
             asker,
             Some(introduction.nonce),
-            false,
+            introduction.dry_run,
             introduction.timeout,
         )
         .await;

@@ -234,6 +234,7 @@ async fn one_who_does_not_know_the_nonce_gets_nothing() {
         pid: std::process::id(),
         nonce: "00112233445566778899aabbccddeeff".to_owned(),
         timeout: Some(Duration::from_secs(5)),
+        dry_run: false,
     };
     let stranger = Stranger::over(ours);
     stranger.head(&hello("ffeeddccbbaa99887766554433221100"));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use baton_handover::report::{Began, Outcome};
-use baton_handover::{Holder, HolderError};
+use baton_handover::{Candidate, Holder, HolderError, Introducing};
 use rustix::process::Signal;
 
 use crate::harness::server::{FAULTS, example};
@@ -199,4 +199,42 @@ fn install(home: &Path, what: &str) {
     std::fs::write(&aside, format!("#!/bin/sh\n{what}\n")).unwrap();
     std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::rename(aside, home.join("current")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supervisor_with_ways_of_its_own_introduces_what_it_has_started() {
+    let server = Server::example("echo").prepare();
+    let mut command = command(&server);
+    command.env("BATON_HELD", "1");
+    let mut first = command.spawn().unwrap();
+    let traffic = Traffic::echo(server.said(1).await.address, 3).await;
+
+    for (dry_run, outcome) in [(true, Outcome::Rehearsed), (false, Outcome::HandedOver)] {
+        let mut command = self::command(&server);
+        let candidate = Candidate::prepare(&mut command).unwrap();
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let terms = Introducing {
+            dry_run,
+            ..Introducing::default()
+        };
+        let directory = server.control_dir();
+        let introduced = candidate.introduce(directory.as_ref(), child.id(), terms, |_| {});
+        let report = within("the handover", introduced).await.unwrap();
+        assert_eq!(report.outcome, outcome);
+        assert_eq!(report.began, Began::Held);
+        traffic.goes_on().await;
+        let mut ended = if dry_run {
+            child
+        } else {
+            std::mem::replace(&mut first, child)
+        };
+        until("the end of the one that is not needed", || {
+            ended.try_wait().unwrap()
+        })
+        .await;
+    }
+    traffic.stop().await.check(Rules::Unnoticed);
+    signal(first.id(), Signal::TERM);
+    assert!(first.wait().unwrap().success());
 }
