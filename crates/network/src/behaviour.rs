@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use libp2p::gossipsub::{
-    self, IdentTopic, IdentityTransform, MessageAuthenticity, TopicHash, ValidationMode,
-    WhitelistSubscriptionFilter,
+    self, IdentTopic, IdentityTransform, MessageAuthenticity, PeerScoreParams, PeerScoreThresholds,
+    TopicHash, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
 };
 use libp2p::identity::Keypair;
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
@@ -145,6 +145,7 @@ fn frames(
     )
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` wants it")]
 fn gossip_setup(reason: impl ToString) -> NetworkError {
     NetworkError::Setup {
         what: "gossip",
@@ -197,7 +198,48 @@ fn consensus_gossip(limits: &Limits, names: &Names, key: &Keypair) -> Result<Gos
         whitelist(names, &topics),
     )
     .map_err(gossip_setup)?;
-    subscribe(gossip, names, &topics)
+    let mut gossip = subscribe(gossip, names, &topics)?;
+    let (params, thresholds) = count_invalid(names, &topics);
+    gossip
+        .with_peer_score(params, thresholds)
+        .map_err(gossip_setup)?;
+    Ok(gossip)
+}
+
+/// Lets gossip count the messages of each peer whose signature is wrong or whose size is beyond the topic's limit, which it tells nobody
+/// otherwise. A peer's score is minus the square of that number, which fades within a minute. Gossip itself draws no conclusion: the node
+/// does, in `conduct`.
+fn count_invalid(names: &Names, topics: &[Topic]) -> (PeerScoreParams, PeerScoreThresholds) {
+    let counted = TopicScoreParams {
+        topic_weight: 1.0,
+        invalid_message_deliveries_weight: -1.0,
+        invalid_message_deliveries_decay: 0.9,
+        time_in_mesh_weight: 0.0,
+        first_message_deliveries_weight: 0.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        ..TopicScoreParams::default()
+    };
+    let params = PeerScoreParams {
+        topics: topics
+            .iter()
+            .map(|one| (topic(names, *one).hash(), counted.clone()))
+            .collect(),
+        app_specific_weight: 0.0,
+        ip_colocation_factor_weight: 0.0,
+        behaviour_penalty_weight: 0.0,
+        slow_peer_weight: 0.0,
+        ..PeerScoreParams::default()
+    };
+    let never = f64::from(i32::MIN);
+    let thresholds = PeerScoreThresholds {
+        gossip_threshold: never,
+        publish_threshold: never,
+        graylist_threshold: never,
+        accept_px_threshold: 0.0,
+        opportunistic_graft_threshold: 0.0,
+    };
+    (params, thresholds)
 }
 
 /// Anonymous, as it is nobody's business whose transaction it is; named by content, so that the same transaction from many sides is one.
@@ -246,7 +288,7 @@ fn discovery(
         .set_provider_publication_interval(None)
         // only peers whose chain is known and whose addresses make sense
         .set_kbucket_inserts(kad::BucketInserts::Manual)
-        .set_periodic_bootstrap_interval(Some(Duration::from_secs(300)))
+        .set_periodic_bootstrap_interval(Some(Duration::from_mins(5)))
         .set_query_timeout(Duration::from_secs(30))
         .set_parallelism(NonZeroUsize::new(2).expect("two is not zero"))
         .set_max_packet_size(16 << 10);

@@ -15,7 +15,7 @@ const ADDRESSES: usize = 4;
 /// After so many failed dials in a row a peer is forgotten.
 const ATTEMPTS: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// A peer that is known.
 #[derive(Debug, Clone)]

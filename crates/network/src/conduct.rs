@@ -27,8 +27,8 @@ const WARN: f64 = 50.0;
 const BAN: f64 = 100.0;
 /// An address is banned when three peers' worth of points came from it: honest nodes share addresses.
 const HOST_SHARE: f64 = 3.0;
-const HALF_LIFE: Duration = Duration::from_secs(60);
-const FORGOTTEN: Duration = Duration::from_secs(30 * 60);
+const HALF_LIFE: Duration = Duration::from_mins(1);
+const FORGOTTEN: Duration = Duration::from_mins(30);
 /// Peers and addresses remembered. Beyond, the one with the fewest points is forgotten.
 const REMEMBERED: usize = 4096;
 
@@ -133,6 +133,7 @@ mod tests {
 
     use libp2p::PeerId;
 
+    use super::Standing::{Ban, Doubtful, Fair};
     use super::*;
 
     #[test]
@@ -145,7 +146,6 @@ mod tests {
         let standings: Vec<_> = (0..6)
             .map(|_| conduct.charge(who, Penalty::ILLEGAL, now))
             .collect();
-        use Standing::{Ban, Doubtful, Fair};
         assert_eq!(standings, [Fair, Fair, Doubtful, Fair, Fair, Ban]);
         assert_eq!(conduct.points(who, now), 0);
     }

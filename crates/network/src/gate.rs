@@ -25,7 +25,7 @@ pub(crate) enum Denied {
     #[error("{0} peers are connected from {1}")]
     Crowded(usize, IpAddr),
     #[error("banned until {}: {}", .0.until, .0.reason)]
-    Banned(Ban),
+    Banned(Box<Ban>),
     #[error("connected already")]
     Duplicate(PeerId),
     #[error("enough peers are dialled already")]
@@ -125,7 +125,7 @@ impl Gate {
     fn check_ban(&self, peer: Option<PeerId>, ip: Option<IpAddr>) -> Result<(), Denied> {
         self.bans
             .of(peer, ip, Timestamp::now())
-            .map_or(Ok(()), |ban| Err(Denied::Banned(ban.clone())))
+            .map_or(Ok(()), |ban| Err(Denied::Banned(Box::new(ban.clone()))))
     }
 
     fn check_inbound(&self, peer: PeerId, ip: Option<IpAddr>) -> Result<(), Denied> {

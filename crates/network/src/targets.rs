@@ -192,7 +192,7 @@ mod tests {
     fn seeds_take_turns() {
         let mut seeds = Targets::new(
             &[address(1), address(2), address(1)],
-            Duration::from_secs(60),
+            Duration::from_mins(1),
         );
         let now = Instant::now();
         assert_eq!(seeds.due(1, now, |_| false), [address(1)]);

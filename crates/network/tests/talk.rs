@@ -255,7 +255,7 @@ async fn the_requests_that_a_peer_may_leave_waiting_are_few() {
 #[tokio::test]
 async fn a_request_that_times_out_is_told_on_both_sides() {
     let short = |settings: &mut baton_network::Settings| {
-        settings.limits.request_timeout = Duration::from_millis(300)
+        settings.limits.request_timeout = Duration::from_millis(300);
     };
     let mut a = start(1, short).await;
     let mut b = start(2, short).await;
@@ -318,7 +318,7 @@ async fn the_newest_status_reaches_those_who_are_there_and_those_who_come() {
 
 #[tokio::test]
 async fn a_transaction_goes_on_only_when_it_is_accepted() {
-    let (mut a, mut b) = pair().await;
+    let (a, mut b) = pair().await;
     let mut c = start(3, |_| {}).await;
     c.network.dial(b.address()).await.unwrap();
     common::join(&mut b, &mut c).await;

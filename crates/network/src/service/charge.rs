@@ -11,9 +11,9 @@ use crate::gate::is_shared;
 use crate::{Ban, Banned, Penalty};
 
 /// How long somebody is banned whose points are too many.
-const BAN: Duration = Duration::from_secs(3600);
+const BAN: Duration = Duration::from_hours(1);
 /// The longest ban.
-const LONGEST_BAN: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const LONGEST_BAN: Duration = Duration::from_hours(87600);
 
 impl Service {
     /// Charges a peer, and the address from which it is connected unless many may share it.
@@ -21,7 +21,7 @@ impl Service {
         let host = self
             .peers
             .get(&peer)
-            .and_then(|peer| peer.ip())
+            .and_then(super::peers::Peer::ip)
             .filter(|ip| !is_shared(*ip));
         for who in [Some(Banned::Peer(peer)), host.map(Banned::Host)]
             .into_iter()
@@ -30,7 +30,7 @@ impl Service {
             let now = Instant::now();
             match self.conduct.charge(who, penalty, now) {
                 Standing::Fair => {
-                    tracing::debug!(%who, reason, points = self.conduct.points(who, now), "charged")
+                    tracing::debug!(%who, reason, points = self.conduct.points(who, now), "charged");
                 }
                 Standing::Doubtful => {
                     let points = self.conduct.points(who, now);

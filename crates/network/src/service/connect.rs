@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// A peer that the operator disconnected is not dialled by discovery for so long.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_mins(1);
 /// A node of another chain is not dialled by discovery for so long.
-const STRANGE: Duration = Duration::from_secs(3600);
+const STRANGE: Duration = Duration::from_hours(1);
 /// Strangers remembered.
 const STRANGERS: usize = 1024;
 /// Pings in a row that may go unanswered.
@@ -97,11 +97,11 @@ impl Service {
                     self.remember(peer_id, connection_id, &info);
                     self.introduce(peer_id, &info);
                 } else {
-                    self.refuse_stranger(peer_id, info.protocol_version);
+                    self.refuse_stranger(peer_id, &info.protocol_version);
                 }
             }
             identify::Event::Error { peer_id, error, .. } => {
-                tracing::debug!(peer = %peer_id, %error, "identification")
+                tracing::debug!(peer = %peer_id, %error, "identification");
             }
             identify::Event::Sent { .. } | identify::Event::Pushed { .. } => {}
         }
@@ -169,7 +169,7 @@ impl Service {
     }
 
     /// A node of another chain.
-    fn refuse_stranger(&mut self, id: PeerId, theirs: String) {
+    fn refuse_stranger(&mut self, id: PeerId, theirs: &str) {
         self.shared.counts.refused.more();
         let theirs: String = theirs
             .chars()

@@ -46,7 +46,7 @@ pub(super) struct Lookup {
 
 impl Lookup {
     const FIRST: Duration = Duration::from_secs(2);
-    const LONGEST: Duration = Duration::from_secs(300);
+    const LONGEST: Duration = Duration::from_mins(5);
 
     pub(super) fn new(now: Instant) -> Self {
         Self {
@@ -357,7 +357,8 @@ impl Service {
 /// Says why a dial failed in the words of this crate.
 fn explain(error: swarm::DialError, address: String) -> DialError {
     match error {
-        swarm::DialError::LocalPeerId { .. } => DialError::Myself,
+        // the swarm strikes out the addresses at which it listens itself
+        swarm::DialError::LocalPeerId { .. } | swarm::DialError::NoAddresses => DialError::Myself,
         swarm::DialError::WrongPeerId { obtained, .. } => DialError::WrongPeer {
             address,
             found: identity::peer_hex(&obtained),
@@ -385,7 +386,7 @@ fn explain(error: swarm::DialError, address: String) -> DialError {
             }
         }
         swarm::DialError::DialPeerConditionFalse(_) => DialError::Duplicate,
-        error => DialError::Unreachable {
+        error @ swarm::DialError::Aborted => DialError::Unreachable {
             address,
             reason: root(&error),
         },

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use libp2p::PeerId;
 use libp2p::request_response::{
-    self, InboundFailure, InboundRequestId, OutboundFailure, OutboundRequestId, ResponseChannel,
+    self, InboundRequestId, OutboundFailure, OutboundRequestId, ResponseChannel,
 };
 
 use super::Service;
-use super::peers::Telling;
+use super::peers::Told;
 use crate::codec::Request;
 use crate::{Event, InboundId, Limits, Penalty, RequestFailure, RequestId};
 
@@ -222,11 +222,6 @@ impl Service {
                     });
                 }
             }
-            // an answer that we chose not to give
-            request_response::Event::InboundFailure {
-                error: InboundFailure::ResponseOmission,
-                ..
-            } => {}
             request_response::Event::InboundFailure {
                 peer,
                 request_id,
@@ -240,6 +235,7 @@ impl Service {
                     .iter()
                     .find(|(_, inbound)| inbound.inner == request_id)
                     .map(|(id, _)| *id);
+                // not there if it is one that was refused or dropped here
                 if let Some(id) = id {
                     self.take_inbound(id);
                     self.emit(Event::InboundFailed { id, from: peer });
@@ -309,14 +305,14 @@ impl Service {
         let (Some(bytes), Some(peer)) = (self.status.clone(), self.peers.get_mut(&id)) else {
             return;
         };
-        if peer.status == Telling::Told {
-            peer.status = Telling::Telling;
+        if peer.status == Told::All {
+            peer.status = Told::Soon;
             self.swarm
                 .behaviour_mut()
                 .status
                 .send_request(&id, Request::Bytes(bytes));
         } else {
-            peer.status = Telling::TellingOld;
+            peer.status = Told::Old;
         }
     }
 
@@ -377,8 +373,8 @@ impl Service {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        let old = peer.status == Telling::TellingOld;
-        peer.status = Telling::Told;
+        let old = peer.status == Told::Old;
+        peer.status = Told::All;
         if old {
             self.tell_status_to(id);
         }

@@ -14,7 +14,7 @@ use crate::names::Names;
 use crate::{Event, Message, MessageId, Penalty, PublishError, Topic, Verdict};
 
 /// A slow peer is spoken of at most this often.
-const SLOW_SAID: Duration = Duration::from_secs(60);
+const SLOW_SAID: Duration = Duration::from_mins(1);
 
 /// The topics by what they are called on the wire.
 pub(super) struct Topics {
@@ -145,6 +145,27 @@ impl Service {
             if topic == Topic::Transactions {
                 self.verdict(&id, from, Verdict::Ignore);
             }
+        }
+    }
+
+    /// Charges peers that have sent invalid messages since this was last called.
+    pub(super) fn charge_invalid(&mut self) {
+        let gossip = &self.swarm.behaviour().consensus;
+        let mut guilty = Vec::new();
+        for (id, peer) in &mut self.peers {
+            let score = gossip.peer_score(id).unwrap_or(0.0);
+            // it rises by itself, and falls by one at least with each invalid message
+            if score < peer.invalid - 0.5 {
+                guilty.push(*id);
+            }
+            peer.invalid = score;
+        }
+        for peer in guilty {
+            self.charge(
+                peer,
+                Penalty::ILLEGAL,
+                "gossip with a wrong signature or beyond the size limit",
+            );
         }
     }
 

@@ -36,6 +36,8 @@ use crate::{Event, PeerAddress, Settings};
 
 /// How often time is looked at: deadlines, dials that are due, rates.
 const TICK: Duration = Duration::from_millis(250);
+/// How often gossip is asked who sent invalid messages.
+const LOOK: Duration = Duration::from_secs(1);
 /// Events that wait longer than this are worth a warning.
 const STALLED: Duration = Duration::from_secs(5);
 /// How long connections may take to say goodbye.
@@ -65,6 +67,8 @@ pub(crate) struct Service {
     book_file: Keeper,
     bans_file: Keeper,
     book_written: Instant,
+    /// When gossip was last asked for invalid messages.
+    looked: Instant,
     /// Since when events wait, and whether it was said.
     stalled: Option<(Instant, bool)>,
 }
@@ -88,7 +92,7 @@ impl Service {
                 _ = tick.tick() => self.tick(),
             }
         };
-        self.close(stopped).await;
+        Box::pin(self.close(stopped)).await;
     }
 
     fn command(&mut self, command: Command) {
@@ -161,7 +165,7 @@ impl Service {
                 tracing::error!(%error, "no peer can connect any more: the listener is closed; restart the node");
             }
             SwarmEvent::ListenerError { error, .. } => {
-                tracing::warn!(%error, "cannot accept a connection")
+                tracing::warn!(%error, "cannot accept a connection");
             }
             other => tracing::trace!(event = ?other, "swarm"),
         }
@@ -172,7 +176,7 @@ impl Service {
             BehaviourEvent::Identify(event) => self.identified(event),
             BehaviourEvent::Ping(event) => self.pinged(event),
             BehaviourEvent::Consensus(event) | BehaviourEvent::Transactions(event) => {
-                self.gossiped(event)
+                self.gossiped(event);
             }
             BehaviourEvent::Requests(event) => self.exchanged(event),
             BehaviourEvent::Status(event) => self.status_exchanged(event),
@@ -189,6 +193,10 @@ impl Service {
         self.check_stall(now);
         self.check_handshakes(now);
         self.expire(now);
+        if now.saturating_duration_since(self.looked) >= LOOK {
+            self.looked = now;
+            self.charge_invalid();
+        }
         for peer in self.peers.values_mut() {
             peer.sample(now);
         }
@@ -291,16 +299,16 @@ fn answer<T>(reply: Reply<T>, value: T) {
 fn port_mapped(event: &upnp::Event) {
     match event {
         upnp::Event::NewExternalAddr(address) => {
-            tracing::info!(%address, "the router forwards a port to this node")
+            tracing::info!(%address, "the router forwards a port to this node");
         }
         upnp::Event::ExpiredExternalAddr(address) => {
-            tracing::info!(%address, "the router forwards the port no longer")
+            tracing::info!(%address, "the router forwards the port no longer");
         }
         upnp::Event::GatewayNotFound => {
-            tracing::debug!("no router that forwards ports (p2p.skip_upnp)")
+            tracing::debug!("no router that forwards ports (p2p.skip_upnp)");
         }
         upnp::Event::NonRoutableGateway => {
-            tracing::debug!("the router has no public address to forward a port from")
+            tracing::debug!("the router has no public address to forward a port from");
         }
     }
 }

@@ -42,24 +42,26 @@ pub(super) struct Peer {
     pub(super) subscribed: HashSet<Topic>,
     pub(super) ping: Option<Duration>,
     pub(super) missed_pings: u32,
-    pub(super) status: Telling,
+    pub(super) status: Told,
     /// Requests of this peer that wait for an answer.
     pub(super) asking: usize,
     /// Messages that it was too slow to take: how many since it was last said, and when that was.
     pub(super) slow: (u64, Option<Instant>),
+    /// Gossip's count of invalid messages, when it was last looked at.
+    pub(super) invalid: f64,
     meter: Arc<Meter>,
     rates: Rates,
 }
 
 /// Whether the peer knows this node's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Telling {
+pub(super) enum Told {
     /// It does, or there is none.
-    Told,
+    All,
     /// It is being told the newest.
-    Telling,
+    Soon,
     /// It is being told one that has become old.
-    TellingOld,
+    Old,
 }
 
 impl Peer {
@@ -73,9 +75,10 @@ impl Peer {
             subscribed: HashSet::new(),
             ping: None,
             missed_pings: 0,
-            status: Telling::Told,
+            status: Told::All,
             asking: 0,
             slow: (0, None),
+            invalid: 0.0,
             meter,
             rates: Rates::new(now),
         }
@@ -96,6 +99,7 @@ impl Peer {
             .find_map(|connection| connection.address.ip())
     }
 
+    /// To be called often; takes readings once a second.
     pub(super) fn sample(&mut self, now: Instant) {
         const EVERY: Duration = Duration::from_secs(1);
         self.rates.sample(self.meter.read(), EVERY, now);

@@ -36,9 +36,9 @@ const LISTEN: Duration = Duration::from_secs(10);
 /// A kept peer is dialled at least this often.
 const KEPT_PAUSE: Duration = Duration::from_secs(30);
 /// A seed is asked again at most this often while there are too few peers.
-const SEED_PAUSE: Duration = Duration::from_secs(120);
+const SEED_PAUSE: Duration = Duration::from_mins(2);
 /// Connections are closed when somebody decides to, not because they were quiet.
-const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const NEVER: Duration = Duration::from_hours(87600);
 
 impl Service {
     pub(crate) async fn start(
@@ -91,6 +91,7 @@ impl Service {
             strangers: HashMap::new(),
             conduct: Conduct::default(),
             status: None,
+            looked: Instant::now(),
             stalled: None,
             shared: shared.clone(),
             settings,

@@ -10,16 +10,16 @@ use baton_network::{Event, Events, Lane, Network, PeerAddress, PeerId, PeerInfo,
 use tempfile::TempDir;
 
 /// Far longer than anything takes; a test that waits so long has failed.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
-pub struct Node {
+pub(crate) struct Node {
     pub network: Network,
     pub events: Events,
     pub directory: TempDir,
 }
 
 /// Settings of a node that listens at a port that the kernel chooses.
-pub fn settings(seed: u8, directory: &Path) -> Settings {
+pub(crate) fn settings(seed: u8, directory: &Path) -> Settings {
     let mut settings = Settings::new("c0ffee", "test", [seed; 32].into(), directory);
     settings.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     settings.moniker = format!("node {seed}");
@@ -27,7 +27,7 @@ pub fn settings(seed: u8, directory: &Path) -> Settings {
     settings
 }
 
-pub async fn start(seed: u8, change: impl FnOnce(&mut Settings)) -> Node {
+pub(crate) async fn start(seed: u8, change: impl FnOnce(&mut Settings)) -> Node {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = settings(seed, directory.path());
     change(&mut settings);
@@ -40,20 +40,24 @@ pub async fn start(seed: u8, change: impl FnOnce(&mut Settings)) -> Node {
 }
 
 impl Node {
-    pub fn id(&self) -> PeerId {
+    pub(crate) fn id(&self) -> PeerId {
         self.network.local_peer_id()
     }
 
-    pub fn address(&self) -> PeerAddress {
+    pub(crate) fn address(&self) -> PeerAddress {
         self.network.listen_addresses()[0].clone()
     }
 
     /// The next event of the consensus lane for which `wanted` yields something.
-    pub async fn until<T>(&mut self, what: &str, wanted: impl FnMut(Event) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(
+        &mut self,
+        what: &str,
+        wanted: impl FnMut(Event) -> Option<T>,
+    ) -> T {
         until(&mut self.events.consensus, what, wanted).await
     }
 
-    pub async fn connected(&mut self, peer: PeerId) -> PeerInfo {
+    pub(crate) async fn connected(&mut self, peer: PeerId) -> PeerInfo {
         self.until("a connection", |event| match event {
             Event::Connected(info) if info.peer == peer => Some(*info),
             _ => None,
@@ -61,7 +65,7 @@ impl Node {
         .await
     }
 
-    pub async fn disconnected(&mut self, peer: PeerId) {
+    pub(crate) async fn disconnected(&mut self, peer: PeerId) {
         self.until("the end of a connection", |event| match event {
             Event::Disconnected(gone) if gone == peer => Some(()),
             _ => None,
@@ -69,7 +73,7 @@ impl Node {
         .await;
     }
 
-    pub async fn subscribed(&mut self, peer: PeerId, topic: Topic) {
+    pub(crate) async fn subscribed(&mut self, peer: PeerId, topic: Topic) {
         self.until("a subscription", |event| match event {
             Event::Subscribed(who, what) if who == peer && what == topic => Some(()),
             _ => None,
@@ -78,7 +82,7 @@ impl Node {
     }
 }
 
-pub async fn until<T>(
+pub(crate) async fn until<T>(
     lane: &mut Lane,
     what: &str,
     mut wanted: impl FnMut(Event) -> Option<T>,
@@ -97,7 +101,7 @@ pub async fn until<T>(
 }
 
 /// Asks again and again until something holds.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let asking = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -109,7 +113,7 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// Two nodes, the second of which has dialled the first; both know the other's subscriptions.
-pub async fn pair() -> (Node, Node) {
+pub(crate) async fn pair() -> (Node, Node) {
     let mut a = start(1, |_| {}).await;
     let mut b = start(2, |_| {}).await;
     b.network.dial(a.address()).await.unwrap();
@@ -118,7 +122,7 @@ pub async fn pair() -> (Node, Node) {
 }
 
 /// Waits until both are connected and subscribed to all topics of each other.
-pub async fn join(a: &mut Node, b: &mut Node) {
+pub(crate) async fn join(a: &mut Node, b: &mut Node) {
     let (a_id, b_id) = (a.id(), b.id());
     for (node, other) in [(a, b_id), (b, a_id)] {
         let mut missing = Topic::ALL.to_vec();
