@@ -226,3 +226,93 @@ impl From<SocketAddr> for PeerAddress {
         Self::from_socket(address)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
+    fn parse(text: &str) -> Result<PeerAddress, AddressError> {
+        text.parse()
+    }
+
+    #[test]
+    fn what_operators_write_is_understood() {
+        for (text, shown) in [
+            ("127.0.0.1:46657", "127.0.0.1:46657"),
+            (" tcp://0.0.0.0:46656 ", "0.0.0.0:46656"),
+            ("[2001:db8::1]:1", "[2001:db8::1]:1"),
+            ("Seed.Example.:65535", "seed.example:65535"),
+            ("/dns4/seed.example/tcp/9", "seed.example:9"),
+            ("/ip6/::1/tcp/9", "[::1]:9"),
+        ] {
+            assert_eq!(parse(text).unwrap().to_string(), shown, "{text}");
+        }
+        let keyed = parse(&format!("{KEY}@seed.example:46657")).unwrap();
+        assert_eq!(keyed.to_string(), format!("{KEY}@seed.example:46657"));
+        let peer = keyed.peer().unwrap();
+        assert_eq!(identity::peer_hex(&peer), KEY);
+        let multiaddr = format!("/dns/seed.example/tcp/46657/p2p/{peer}");
+        assert_eq!(parse(&multiaddr).unwrap(), keyed);
+    }
+
+    #[test]
+    fn what_they_mistype_is_named() {
+        use AddressError as E;
+        for (text, error) in [
+            ("seed.example", E::NoPort as fn(String) -> E),
+            ("", E::NoPort),
+            ("seed.example:", E::Port),
+            ("seed.example:0", E::Port),
+            ("seed.example:65536", E::Port),
+            ("seed.example:+80", E::Port),
+            ("1.2.3:80", E::Host),
+            ("300.1.1.1:80", E::Host),
+            ("::1:80", E::Host),
+            ("[1.2.3.4]:80", E::Host),
+            ("-x.example:80", E::Host),
+            ("a..b:80", E::Host),
+            (":80", E::Host),
+            ("1234@seed.example:80", E::Key),
+            ("/ip4/1.2.3.4/udp/5/quic-v1", E::Multiaddr),
+            ("/ip4/1.2.3.4/tcp/5/ws", E::Multiaddr),
+            ("/nonsense", E::Multiaddr),
+        ] {
+            assert_eq!(parse(text), Err(error(text.to_owned())), "{text}");
+        }
+        assert_eq!(parse(&"x".repeat(600)), Err(E::TooLong(600)));
+    }
+
+    prop_compose! {
+        fn any_address()(
+            ip in any::<IpAddr>(),
+            name in "[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\\.[a-z]{2,5}){0,3}",
+            named in any::<bool>(),
+            port in 1..=u16::MAX,
+            seed in any::<Option<[u8; 32]>>(),
+        ) -> PeerAddress {
+            let host = if named { Host::Name(name) } else { Host::Ip(ip) };
+            let peer = seed.map(|seed| identity::keypair(&seed.into()).public().to_peer_id());
+            PeerAddress { host, port, peer }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_understood(address in any_address()) {
+            prop_assert_eq!(parse(&address.to_string()), Ok(address.clone()));
+            let multiaddr = address.to_multiaddr();
+            prop_assert_eq!(PeerAddress::from_multiaddr(&multiaddr), Some(address.without_peer()));
+        }
+
+        #[test]
+        fn nothing_makes_it_panic_and_what_it_takes_it_shows_again(text in "[a-f0-9@:./\\[\\]a-zA-Z_-]{0,90}|\\PC{0,60}") {
+            if let Ok(address) = parse(&text) {
+                prop_assert_eq!(parse(&address.to_string()), Ok(address));
+            }
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Peers over libp2p: gossip by topic, requests, discovery, limits and bans. Knows nothing of chains.
+#![doc = include_str!("../README.md")]
 
 mod address;
 mod advertised;

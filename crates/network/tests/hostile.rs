@@ -168,7 +168,7 @@ async fn a_gossip_frame_beyond_all_limits_is_dropped_and_others_are_served() {
 #[tokio::test]
 async fn what_is_no_handshake_is_cut_off_and_others_come_in() {
     let mut node = start(1, |settings| {
-        settings.handshake_timeout = Duration::from_millis(500)
+        settings.handshake_timeout = Duration::from_millis(500);
     })
     .await;
     let address = (node.address().ip().unwrap(), node.address().port());

@@ -1,10 +1,10 @@
 //! Dials: who is dialled when, and how it ended.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{self, ConnectionId};
-use libp2p::{Multiaddr, PeerId, kad, mdns};
+use libp2p::{Multiaddr, PeerId};
 
 use super::{Service, answer};
 use crate::command::Reply;
@@ -15,8 +15,6 @@ use crate::{DialError, PeerAddress, PeerInfo, identity};
 const ASKED: usize = 32;
 /// Kept peers that are dialled at a time.
 const AT_ONCE: usize = 8;
-/// Peers of the local network, of one announcement.
-const NEAR: usize = 15;
 
 /// A dial that this service began.
 #[derive(Debug)]
@@ -35,43 +33,6 @@ enum Purpose {
     Seed,
     /// From the address book.
     Known(PeerId),
-}
-
-/// When to ask peers for others.
-#[derive(Debug)]
-pub(super) struct Lookup {
-    after: Instant,
-    pause: Duration,
-}
-
-impl Lookup {
-    const FIRST: Duration = Duration::from_secs(2);
-    const LONGEST: Duration = Duration::from_mins(5);
-
-    pub(super) fn new(now: Instant) -> Self {
-        Self {
-            after: now,
-            pause: Self::FIRST,
-        }
-    }
-
-    /// There is somebody new to ask.
-    pub(super) fn hurry(&mut self, now: Instant) {
-        *self = Self {
-            after: self.after.min(now + Self::FIRST),
-            pause: Self::FIRST,
-        };
-    }
-
-    /// Whether it is time; the next time comes after twice the pause.
-    fn is_due(&mut self, now: Instant) -> bool {
-        let due = self.after <= now;
-        if due {
-            self.after = now + self.pause;
-            self.pause = (self.pause * 2).min(Self::LONGEST);
-        }
-        due
-    }
 }
 
 impl Service {
@@ -93,15 +54,8 @@ impl Service {
         for address in self.seeds.due(wanted, now, |peer| peers.contains_key(peer)) {
             self.dial(address, Purpose::Seed);
         }
-        // the lookup dials whom it finds, as far as the gate lets it
-        if self.swarm.behaviour().gate.wanted() > 0
-            && !self.peers.is_empty()
-            && self.lookup.is_due(now)
-        {
-            self.swarm
-                .behaviour_mut()
-                .kad
-                .get_closest_peers(PeerId::random());
+        if self.swarm.behaviour().gate.wanted() > 0 {
+            self.look_for_peers(now);
         }
     }
 
@@ -320,37 +274,6 @@ impl Service {
         let kept = self.kept.remove(address);
         self.reserve();
         kept
-    }
-
-    pub(super) fn looked_up(&mut self, event: kad::Event) {
-        if let kad::Event::OutboundQueryProgressed {
-            result: kad::QueryResult::GetClosestPeers(Ok(found)),
-            ..
-        } = event
-        {
-            for peer in found
-                .peers
-                .into_iter()
-                .filter(|peer| peer.peer_id != self.shared.me)
-            {
-                self.book.learn(
-                    peer.peer_id,
-                    peer.addrs.iter().filter_map(PeerAddress::from_multiaddr),
-                );
-            }
-        }
-    }
-
-    pub(super) fn found_near(&mut self, event: mdns::Event) {
-        let mdns::Event::Discovered(found) = event else {
-            return;
-        };
-        for (peer, address) in found.into_iter().take(NEAR) {
-            if peer != self.shared.me && !self.strangers.contains_key(&peer) {
-                tracing::debug!(%peer, %address, "a peer on the local network");
-                self.book.learn(peer, PeerAddress::from_multiaddr(&address));
-            }
-        }
     }
 }
 

@@ -3,10 +3,12 @@
 mod charge;
 mod connect;
 mod dial;
+mod discover;
 mod exchange;
 mod gossip;
 mod peers;
 mod start;
+mod status;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use self::dial::Dial;
+use self::discover::Lookup;
 use self::exchange::Exchange;
 use self::gossip::Topics;
 use self::peers::Peers;
@@ -63,7 +66,7 @@ pub(crate) struct Service {
     /// Peers of other chains, until when they are not dialled, so that they are not met over and over.
     strangers: HashMap<PeerId, Instant>,
     conduct: Conduct,
-    lookup: dial::Lookup,
+    lookup: Lookup,
     book_file: Keeper,
     bans_file: Keeper,
     book_written: Instant,

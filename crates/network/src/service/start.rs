@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 use tokio::sync::mpsc;
 
 use super::Service;
-use super::dial::Lookup;
+use super::discover::Lookup;
 use super::exchange::Exchange;
 use super::gossip::Topics;
 use crate::bans::Bans;
