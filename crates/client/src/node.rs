@@ -152,6 +152,10 @@ impl Node {
         }
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
+        let announced = response.content_length().unwrap_or(0);
+        if announced > MAX_ANSWER_BYTES as u64 {
+            return Err(CallError::Long { url });
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {

@@ -72,12 +72,18 @@ pub(super) fn of_clap(error: &clap::Error, typed: &[OsString]) -> Refusal {
     }
 }
 
+/// More names than these do not help.
+const MAX_ALIKE: usize = 4;
+
 fn no_command(name: &str, error: &clap::Error) -> Refusal {
-    let alike = match error.get(ContextKind::SuggestedSubcommand) {
+    let mut alike = match error.get(ContextKind::SuggestedSubcommand) {
         Some(ContextValue::Strings(names)) => names.clone(),
         Some(ContextValue::String(name)) => vec![name.clone()],
         _ => Vec::new(),
     };
+    // clap has the likeliest last
+    alike.reverse();
+    alike.truncate(MAX_ALIKE);
     let hint = if alike.is_empty() {
         String::new()
     } else {
