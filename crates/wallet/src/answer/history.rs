@@ -1,6 +1,6 @@
 //! Transactions of the wallet: in the pool and in the chain, newest first, page by page.
 
-use baton_ledger::{AssetId, Entries, Hash, Transaction};
+use baton_ledger::{AssetId, Entries, Hash, Mapped, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::{AnnotatedInput, AnnotatedOutput, is_none_or_empty};
@@ -88,6 +88,17 @@ impl Wallet {
     /// A transaction that concerns the wallet, in the chain or in the pool.
     pub fn transaction(&self, id: &Hash) -> Result<TransactionInfo, WalletError> {
         self.find_transaction(id, true)
+    }
+
+    /// Says what any transaction is, with the names that the wallet has for its assets and accounts. Where it is in the chain, the
+    /// caller adds.
+    pub fn describe(&self, mapped: &Mapped) -> Result<TransactionInfo, WalletError> {
+        let snapshot = self.read()?;
+        self.info(
+            &Draft::new(&*snapshot),
+            mapped.transaction(),
+            mapped.entries(),
+        )
     }
 
     /// Transactions that concern the wallet, newest first.
