@@ -1,6 +1,7 @@
 //! bytomd's HTTP and WebSocket API over a chain, a wallet and a keystore.
 
 mod api;
+mod base64;
 mod dashboard;
 mod endpoints;
 mod fault;
@@ -20,7 +21,9 @@ pub mod tokens;
 mod websocket;
 
 pub use api::Api;
-pub use parts::{Health, Later, Mining, Parts, PeerInfo, Peers, Phase, Rescan, Standing};
+pub use parts::{
+    Health, Later, Mining, Parts, PeerInfo, Peers, Phase, PlanSigner, Rescan, Standing,
+};
 pub use records::RecordsError;
 pub use settings::{ApiSettings, Limits, WebSocketSettings};
 pub use site::{GLOBAL, Site};

@@ -75,7 +75,6 @@ impl Namespace {
             Fresh::Never => None,
             Fresh::Always => Some(0),
             Fresh::Wallet => Some(self.parts.wallet.as_ref()?.generation()),
-            Fresh::Tip => Some(self.parts.chain.tip().height),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
 use baton_chain::{Chain, Pool, trace::Tracer};
 use baton_handover::connections::Kind;
-use baton_ledger::params::Xpub;
+use baton_ledger::{Hash, params::Xpub};
 use baton_wallet::{Wallet, keystore::KeyStore};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -41,6 +41,8 @@ pub struct Parts {
     pub health: watch::Receiver<Health>,
     /// This node's key.
     pub node_xpub: Xpub,
+    /// Signs upgrade plans with this node's key.
+    pub plan_signer: Option<Arc<dyn PlanSigner>>,
     /// The name of its network, `chain_id`.
     pub network_id: String,
     /// The version of this program.
@@ -117,6 +119,12 @@ pub trait Mining: Send + Sync {
 pub trait Rescan: Send + Sync {
     /// Brings the wallet the blocks from this height on again; answers as soon as that has begun. May block.
     fn from(&self, height: u64) -> Result<(), String>;
+}
+
+/// Signs upgrade plans with this node's key, the ed25519 key that the first half of `node_xpub` is.
+pub trait PlanSigner: Send + Sync {
+    /// The signature of a [plan message](baton_ledger::upgrade::Message::signature_hash).
+    fn sign(&self, message: &Hash) -> [u8; 64];
 }
 
 /// How a namespace is, for those who watch it.

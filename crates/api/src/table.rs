@@ -59,8 +59,6 @@ pub(crate) enum Fresh {
     Always,
     /// Until the wallet changes.
     Wallet,
-    /// Until there is another block.
-    Tip,
 }
 
 /// How an endpoint is answered.

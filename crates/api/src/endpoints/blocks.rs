@@ -8,7 +8,7 @@ use baton_wallet::answer::{AnnotatedInput, AnnotatedOutput};
 use serde::{Serialize, Serializer};
 
 use crate::{
-    fault::{Fault, told},
+    fault::Fault,
     namespace::Namespace,
     reply::{Answer, Reply},
     request::{Hex, Ignored, request},
@@ -50,15 +50,6 @@ pub(super) fn text<T: std::fmt::Display, S: Serializer>(
     to: S,
 ) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
-}
-
-/// What the store could not do.
-pub(super) fn failed(error: baton_chain::ChainError) -> Fault {
-    tracing::error!(
-        error = &error as &dyn std::error::Error,
-        "the chain could not be read"
-    );
-    Fault::plain(told(&error))
 }
 
 #[derive(Serialize)]
@@ -126,7 +117,7 @@ impl BlockReq {
         match self.hash() {
             Some(hash) => by_hash(chain, &hash),
             None => {
-                let block = chain.block(self.block_height).map_err(failed)?;
+                let block = chain.block(self.block_height)?;
                 block.ok_or_else(|| no_height(self.block_height))
             }
         }
@@ -139,7 +130,7 @@ pub(super) fn hash(bytes: &Hex) -> Option<Hash> {
 }
 
 pub(super) fn by_hash(chain: &Chain, hash: &Hash) -> Result<Arc<StoredBlock>, Fault> {
-    let block = chain.block_by_hash(hash).map_err(failed)?;
+    let block = chain.block_by_hash(hash)?;
     block.ok_or_else(|| no_hash(hash))
 }
 
@@ -294,10 +285,10 @@ struct Votes {
 }
 
 fn vote_result(namespace: &Namespace, request: BlockReq) -> Answer {
-    let reader = namespace.parts.chain.read().map_err(failed)?;
+    let reader = namespace.parts.chain.read()?;
     let height = match request.hash() {
         Some(hash) => {
-            let height = reader.height_of(&hash).map_err(failed)?;
+            let height = reader.height_of(&hash)?;
             Some(height.ok_or_else(|| no_hash(&hash))?)
         }
         None if request.block_height == 0 => None,
@@ -310,8 +301,7 @@ fn vote_result(namespace: &Namespace, request: BlockReq) -> Answer {
         None => Some(request.block_height),
     };
     let mut votes: Vec<Votes> = reader
-        .votes_at(height)
-        .map_err(failed)?
+        .votes_at(height)?
         .into_iter()
         .map(|(key, vote_number)| Votes {
             vote: hex::encode(key),

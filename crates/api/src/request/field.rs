@@ -178,17 +178,25 @@ impl Field for Option<Template> {
     }
 
     fn of(value: Value) -> Result<Self, Complaint> {
-        structured(value).map(Some)
+        match &value {
+            // in bytomd's words it is missing
+            Value::Null => Ok(None),
+            Value::Object(fields) if fields.get("raw_transaction").is_none_or(Value::is_null) => {
+                Ok(None)
+            }
+            Value::Object(_) => structured(value).map(Some),
+            other => Err(Complaint::of(other, "txbuilder.Template")),
+        }
     }
 }
 
-impl Field for Template {
+impl Field for Option<Map<String, Value>> {
     fn schema() -> Schema {
-        Option::<Self>::schema()
+        Map::<String, Value>::schema()
     }
 
     fn of(value: Value) -> Result<Self, Complaint> {
-        structured(value)
+        Map::of(value).map(Some)
     }
 }
 

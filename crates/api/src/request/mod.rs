@@ -7,7 +7,7 @@ mod parse;
 use serde_json::Value;
 
 use crate::fault::Fault;
-pub(crate) use field::{Field, Hex, Schema};
+pub(crate) use field::{Field, Hex, Schema, hex_fault, structured};
 pub(crate) use parse::parse;
 
 /// What an endpoint takes.
@@ -65,6 +65,30 @@ impl Request for Ignored {
 
     fn read(_: &[u8]) -> Result<Self, Fault> {
         Ok(Self)
+    }
+}
+
+/// A request that may have no body at all.
+#[derive(Debug, Default)]
+pub(crate) struct Optional<R>(pub(crate) R);
+
+impl<R: Request> Request for Optional<R> {
+    const NAME: &'static str = R::NAME;
+
+    fn fields() -> Vec<FieldInfo> {
+        R::fields()
+    }
+
+    fn slot(&mut self, name: &str) -> Option<(&'static str, &mut dyn Slot)> {
+        self.0.slot(name)
+    }
+
+    fn read(body: &[u8]) -> Result<Self, Fault> {
+        if body.trim_ascii().is_empty() {
+            Ok(Self::default())
+        } else {
+            R::read(body).map(Self)
+        }
     }
 }
 
@@ -129,7 +153,7 @@ impl Complaint {
         }
     }
 
-    fn alone(self) -> String {
+    pub(crate) fn alone(self) -> String {
         match self {
             Self::Type { found, wanted } => {
                 let (package, wanted) = match wanted {
@@ -141,6 +165,11 @@ impl Complaint {
             Self::Text(text) => text,
         }
     }
+}
+
+/// A field's name, also of one that is a word of Rust.
+pub(crate) fn name(field: &'static str) -> &'static str {
+    field.strip_prefix("r#").unwrap_or(field)
 }
 
 /// Declares what an endpoint takes: a struct, the way to read it, and what is told of it.
@@ -159,15 +188,15 @@ macro_rules! request {
 
             fn fields() -> Vec<$crate::request::FieldInfo> {
                 vec![$($crate::request::FieldInfo {
-                    name: stringify!($field),
+                    name: $crate::request::name(stringify!($field)),
                     schema: <$type as $crate::request::Field>::schema(),
                     doc: $doc,
                 }),*]
             }
 
             fn slot(&mut self, name: &str) -> Option<(&'static str, &mut dyn $crate::request::Slot)> {
-                $(if stringify!($field).eq_ignore_ascii_case(name) {
-                    return Some((stringify!($field), &mut self.$field));
+                $(if $crate::request::name(stringify!($field)).eq_ignore_ascii_case(name) {
+                    return Some(($crate::request::name(stringify!($field)), &mut self.$field));
                 })*
                 let _ = name;
                 None

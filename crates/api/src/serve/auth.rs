@@ -14,10 +14,10 @@ use std::net::IpAddr;
 
 use axum::http::{HeaderMap, StatusCode, header};
 
-use crate::{fault::Fault, settings::ApiSettings, tokens::Tokens};
+use crate::{base64, fault::Fault, settings::ApiSettings, tokens::Tokens};
 
 /// Paths, by their beginnings, that only this machine may ask, and what others are told.
-pub(crate) const LOCAL_ONLY: [(&str, &str); 3] = [
+pub(crate) const LOCAL_ONLY: [(&str, &str); 4] = [
     ("/backup-wallet", "only local can get access backup-wallets"),
     (
         "/restore-wallet",
@@ -27,6 +27,7 @@ pub(crate) const LOCAL_ONLY: [(&str, &str); 3] = [
         "/list-access-tokens",
         "only local can get access token list",
     ),
+    ("/sign-upgrade-plan", "only local can sign upgrade plans"),
 ];
 
 /// Headers by which a proxy says that it passes a request on.
@@ -76,39 +77,9 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return None;
     }
-    let text = String::from_utf8(decode_base64(encoded.trim_ascii())?).ok()?;
+    let text = String::from_utf8(base64::decode(encoded.trim_ascii())?).ok()?;
     let (user, password) = text.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))
-}
-
-/// Base64 with padding (RFC 4648, 4).
-fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(4) {
-        return None;
-    }
-    let digits = text
-        .strip_suffix(b"==")
-        .or(text.strip_suffix(b"="))
-        .unwrap_or(text);
-    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
-    let (mut held, mut bits) = (0_u32, 0);
-    for digit in digits {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        held = held << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(held >> bits & 0xff).expect("eight bits"));
-        }
-    }
-    Some(bytes)
 }
 
 /// Refuses what a page of another site made a browser send without a token.
@@ -176,27 +147,9 @@ mod tests {
         World {
             settings: ApiSettings::default(),
             tokens,
-            basic: format!("Basic {}", base64(&token)),
+            basic: format!("Basic {}", base64::encode(token.as_bytes())),
             _dir: dir,
         }
-    }
-
-    fn base64(text: &str) -> String {
-        const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut encoded = String::new();
-        for part in text.as_bytes().chunks(3) {
-            let mut three = [0; 3];
-            three[..part.len()].copy_from_slice(part);
-            let held = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-            for place in 0..4 {
-                if place <= part.len() {
-                    encoded.push(char::from(DIGITS[(held >> (18 - 6 * place) & 63) as usize]));
-                } else {
-                    encoded.push('=');
-                }
-            }
-        }
-        encoded
     }
 
     /// What the request is told; nothing if it is let in.
@@ -226,7 +179,7 @@ mod tests {
         let mut world = world();
         let right = world.basic.clone();
         let right = [("authorization", right.as_str())];
-        let wrong = format!("Basic {}", base64("tok:00"));
+        let wrong = format!("Basic {}", base64::encode(b"tok:00"));
         let wrong = [("authorization", wrong.as_str())];
         assert_eq!(told(&world, HERE, "/list-access-tokens", &[]), "");
         assert_eq!(told(&world, AWAY, "/net-info", &[]), "401 no token");
@@ -339,7 +292,8 @@ mod tests {
     fn credentials_are_read_or_refused() {
         let read = |value: &str| basic(&headers(&[("authorization", value)]));
         for text in ["a:b", "tok:", "t:b:c", ":"] {
-            let (user, password) = read(&format!("bAsic {}", base64(text))).unwrap();
+            let (user, password) =
+                read(&format!("bAsic {}", base64::encode(text.as_bytes()))).unwrap();
             assert_eq!(format!("{user}:{password}"), text);
         }
         for bad in [

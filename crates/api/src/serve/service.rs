@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
@@ -289,10 +288,4 @@ fn allowed_origin(namespace: &Namespace, headers: &HeaderMap) -> Option<HeaderVa
     allowed
         .any(|allowed| allowed == "*" || origin == allowed.as_str())
         .then(|| origin.clone())
-}
-
-impl Api {
-    pub(crate) fn shared(&self) -> &Arc<Namespace> {
-        &self.namespace
-    }
 }
