@@ -1,5 +1,7 @@
 //! The node: configuration, home, order of life, namespaces.
 
+pub mod check;
+pub mod configuration;
 mod files;
 pub mod genesis;
 pub mod home;
@@ -9,3 +11,6 @@ pub mod logging;
 pub mod namespace;
 pub mod node_key;
 pub mod settings;
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

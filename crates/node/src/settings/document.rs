@@ -158,7 +158,7 @@ pub fn text(chosen: &BTreeMap<&'static str, Value>) -> String {
     }
     text.push_str(
         "\n# More chains in this process, each with a home of its own under namespaces/<name>/.\n\
-         # `batond create <name>` makes one and writes these lines.\n\
+         # `batond namespace create <name>` makes one and writes these lines.\n\
          # [[namespace]]\n# name = \"second\"\n# start = true\n",
     );
     text

@@ -292,10 +292,15 @@ pub const KEYS: &[Key] = &[
         "p2p.proxy_address",
         Text,
         "",
-        "A SOCKS5 proxy, which this node does not support: refused unless empty, so that nothing bypasses it",
+        "A SOCKS5 proxy, as host:port, through which all peers are dialled",
     ),
-    ignored("p2p.proxy_username", Text, "", "proxies are not supported"),
-    ignored("p2p.proxy_password", Text, "", "proxies are not supported"),
+    used(
+        "p2p.proxy_username",
+        Text,
+        "",
+        "The user at the proxy, if it asks for one",
+    ),
+    used("p2p.proxy_password", Text, "", "The password at the proxy"),
     ignored(
         "p2p.node_key",
         Text,

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 pub use document::{Document, DocumentError, Listed, text as document_text};
 pub use keys::{KEYS, Key, Kind, Treatment, Unfit, Value};
-pub use p2p::{P2p, PeerAddress};
+pub use p2p::P2p;
 pub use sources::{Environment, Flags, Problem, Source, Values};
 
 use crate::logging;
+use baton_network::{PeerAddress, Proxy};
+use zeroize::Zeroizing;
 
 /// What a namespace is told to do.
 #[derive(Debug, Clone)]
@@ -261,12 +263,6 @@ impl Judge<'_> {
 
     fn p2p(&mut self) -> P2p {
         let values = self.values;
-        if !values.text("p2p.proxy_address").is_empty() {
-            self.problem(
-                "p2p.proxy_address",
-                "proxies are not supported; leave it empty, and route the node's traffic by other means",
-            );
-        }
         P2p {
             laddr: match socket_addr(&values.text("p2p.laddr")) {
                 Ok(address) => address,
@@ -282,6 +278,21 @@ impl Judge<'_> {
             upnp: !values.switch("p2p.skip_upnp"),
             handshake_timeout: Duration::from_secs(values.number("p2p.handshake_timeout")),
             dial_timeout: Duration::from_secs(values.number("p2p.dial_timeout")),
+            proxy: self.proxy(),
+        }
+    }
+
+    fn proxy(&mut self) -> Option<Proxy> {
+        let values = self.values;
+        let address = optional(values.text("p2p.proxy_address"))?;
+        let login = optional(values.text("p2p.proxy_username"))
+            .map(|user| (user, Zeroizing::new(values.text("p2p.proxy_password"))));
+        match address.parse() {
+            Ok(address) => Some(Proxy { address, login }),
+            Err(error) => {
+                self.problem("p2p.proxy_address", error);
+                None
+            }
         }
     }
 
@@ -290,7 +301,7 @@ impl Judge<'_> {
         for text in list(&self.values.text(key)) {
             match text.parse() {
                 Ok(peer) => peers.push(peer),
-                Err(what) => self.problem(key, what),
+                Err(error) => self.problem(key, error),
             }
         }
         peers
@@ -366,7 +377,7 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_told_at_once() {
         let file = "db_backend = \"foo\"\napi_addr = \"here\"\ndb_dir = \"../data\"\nstop_grace = -1\n\
-                    [p2p]\nseeds = \"1.2.3.4:5,nowhere\"\nproxy_address = \"127.0.0.1:9050\"\n\
+                    [p2p]\nseeds = \"1.2.3.4:5,nowhere\"\nproxy_address = \"127.0.0.1\"\n\
                     [log]\nformat = \"xml\"\n[[namespace]]\nname = \"global\"\n";
         let problems: Vec<_> = judged(file)
             .unwrap_err()
@@ -379,7 +390,7 @@ mod tests {
             "api_addr",
             "db_dir",
             "log.format",
-            "proxies are not supported",
+            "p2p.proxy_address",
             "nowhere",
             "global is the chain",
         ];

@@ -1,0 +1,170 @@
+//! The `batond` face: parses as bytomd does, calls the node's library, tells what came of it.
+
+mod args;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use baton_node::check;
+use baton_node::configuration::{Configuration, ConfigurationError};
+use baton_node::genesis;
+use baton_node::home::Home;
+use baton_node::init::{self, Made};
+use baton_node::logging::tell;
+use baton_node::settings::Environment;
+use clap::ArgMatches;
+
+use self::args::{Parsed, parse};
+use crate::console::{err, out};
+
+/// Does what the process's arguments ask for.
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let matches = match parse(args) {
+        Parsed::Help(text) => {
+            out(&text);
+            return ExitCode::SUCCESS;
+        }
+        Parsed::Refused(text) => {
+            err(&format!("ERROR: {text}\n"));
+            return ExitCode::FAILURE;
+        }
+        Parsed::Matches(matches) => matches,
+    };
+    let (name, given) = matches.subcommand().expect("none is answered by help");
+    let trace = given.get_flag("trace");
+    let environment = Environment::of_process();
+    let flag = given.get_one::<String>("home").map(String::as_str);
+    let home = Home::find(flag, &environment);
+    let done = match name {
+        "init" => init(&home, given),
+        "version" => {
+            out(&format!("{}\n", baton_node::VERSION));
+            Ok(())
+        }
+        "config" => config_check(&home, given, &environment),
+        other => unreachable!("{other} is not in the command line"),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.tell(trace);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a command failed, for people.
+enum Failure {
+    /// It is told by this text; with `--trace` by what the error is.
+    Told(String, Box<dyn fmt::Debug>),
+    /// All is told already.
+    Silent,
+}
+
+impl Failure {
+    fn of(error: impl std::error::Error + 'static) -> Self {
+        let mut text = error.to_string();
+        let mut deeper = error.source();
+        while let Some(cause) = deeper {
+            let cause_text = cause.to_string();
+            if !text.contains(&cause_text) {
+                text = format!("{text}: {cause_text}");
+            }
+            deeper = cause.source();
+        }
+        Self::Told(text, Box::new(error))
+    }
+
+    fn tell(&self, trace: bool) {
+        if let Self::Told(text, error) = self {
+            for line in text.lines() {
+                err(&format!("ERROR: {line}\n"));
+            }
+            if trace {
+                err(&format!("{error:#?}\n"));
+            }
+        }
+    }
+}
+
+fn init(home: &Home, given: &ArgMatches) -> Result<(), Failure> {
+    let genesis = match given.get_one::<String>("genesis") {
+        None => None,
+        Some(file) => {
+            let read = genesis::read(Path::new(file)).map_err(Failure::of)?;
+            let missing = || {
+                let text = format!("--genesis {file}: there is no such file");
+                Failure::Told(text.clone(), Box::new(text))
+            };
+            Some(read.ok_or_else(missing)?)
+        }
+    };
+    let request = init::Request {
+        chain_id: given
+            .get_one::<String>("chain_id")
+            .cloned()
+            .unwrap_or_default(),
+        genesis,
+        ..init::Request::default()
+    };
+    match init::init(home, request).map_err(Failure::of)? {
+        Made::Already { config } => {
+            let config = config.display().to_string();
+            tell(
+                "info",
+                "Already exists config file.",
+                &[("config", &config)],
+            );
+        }
+        Made::New {
+            config,
+            xpub,
+            wants_genesis,
+        } => {
+            tell("info", "success generate private", &[("pubkey", &xpub)]);
+            if let Some(file) = wants_genesis {
+                let file = file.display().to_string();
+                let what = "bring the genesis.json of the network here before the node is started";
+                tell("warning", what, &[("file", &file)]);
+            }
+            let config = config.display().to_string();
+            tell("info", "Initialized bytom", &[("config", &config)]);
+        }
+    }
+    Ok(())
+}
+
+fn config_check(home: &Home, given: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+    let (_, given) = given.subcommand().expect("config has only subcommands");
+    let findings = check::check(home, &args::settings(given), environment);
+    for warning in &findings.warnings {
+        err(&format!("WARNING: {warning}\n"));
+    }
+    for problem in &findings.problems {
+        err(&format!("ERROR: {problem}\n"));
+    }
+    if let Some(pid) = findings.running {
+        out(&format!(
+            "a node runs on this home (pid {pid}); its ports were not looked at\n"
+        ));
+    }
+    if findings.problems.is_empty() {
+        out(&format!("{}: nothing wrong\n", home.config().display()));
+        Ok(())
+    } else {
+        Err(Failure::Silent)
+    }
+}
+
+/// Reads the settings of a home for a command that runs on it.
+#[expect(dead_code, reason = "the commands that run follow")]
+fn configuration(
+    home: Home,
+    given: &ArgMatches,
+    environment: &Environment,
+) -> Result<Configuration, ConfigurationError> {
+    Configuration::load(home, &args::settings(given), environment)
+}
