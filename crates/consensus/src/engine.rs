@@ -1,33 +1,45 @@
 //! The engine that a node holds.
 
+use std::fmt;
+use std::sync::Arc;
+
 use baton_chain::{Chain, Pool};
 use baton_network::{Lane, Network};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tracing::info;
 
 use crate::error::ConsensusError;
+use crate::guard::Guard;
 use crate::key::NodeKey;
+use crate::parts::Parts;
 use crate::proposer::ProposerHandle;
+use crate::run::{Role, Run};
 use crate::settings::EngineSettings;
-use crate::status::{Figures, Status};
+use crate::status::{Board, Figures, Status};
+use crate::supervise::supervise;
+use crate::swarm::{Ear, Swarm};
 
-/// The consensus of one chain, running. Stop it with [`Engine::stop`]; dropped, it is aborted.
+/// The consensus of one chain, running. Stop it with [`Engine::stop`]; dropped, it is aborted where it stands, as by a
+/// crash.
 #[derive(Debug)]
-pub struct Engine {
-    status: watch::Sender<Status>,
+pub struct Engine(Driver<Lane>);
+
+/// An engine on any network.
+pub(crate) struct Driver<E> {
+    chain: Chain,
+    board: Arc<Board>,
+    guard: Option<Arc<Guard>>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<E>>,
 }
 
-#[expect(
-    clippy::unused_async,
-    clippy::unused_self,
-    unused_variables,
-    reason = "the shape, to code against"
-)]
 impl Engine {
     /// Starts consensus after the tip of `chain`.
     ///
     /// `events` is the consensus lane of the network. With a `signer` this node votes and proposes at heights at which it
-    /// is one of the validators, and follows at all others; without one it follows. Committed blocks are taken out of
-    /// `pool`.
+    /// is one of the validators, and follows at all others; without one it follows. Blocks are committed to `chain` and
+    /// taken out of `pool` ([`Pool::block_committed`]): nobody else need do either.
     pub async fn start(
         settings: EngineSettings,
         chain: Chain,
@@ -37,41 +49,128 @@ impl Engine {
         signer: Option<NodeKey>,
         proposer: ProposerHandle,
     ) -> Result<Self, ConsensusError> {
-        Err(ConsensusError::Part {
-            part: "engine",
-            reason: "it is not there yet".to_owned(),
-        })
+        let driver =
+            Driver::start(settings, chain, pool, network, events, signer, proposer).await?;
+        Ok(Self(driver))
     }
 
     /// How consensus is doing.
     pub fn status(&self) -> Status {
-        self.status.borrow().clone()
+        self.0.board.status()
     }
 
     /// The status, and word of each change: also of a halt before an upgrade ([`Status::halted`]).
     pub fn watch(&self) -> watch::Receiver<Status> {
-        self.status.subscribe()
+        self.0.board.watch()
     }
 
     /// The highest block of which this node knows: its own or that of a peer.
     pub fn highest_height(&self) -> u64 {
-        0
+        let own = self.0.chain.tip().height;
+        self.status().peer_height.max(own)
     }
 
     /// Figures for metrics.
     pub fn figures(&self) -> Figures {
-        Figures::default()
+        self.0.figures()
     }
 
     /// From now on signs nothing up to and with this height that was not signed before: for a key that has signed on
     /// another machine.
     pub async fn raise_guard(&self, height: u64) -> Result<(), ConsensusError> {
+        let Some(guard) = self.0.guard.clone() else {
+            return Ok(());
+        };
+        let raised = tokio::task::spawn_blocking(move || guard.raise(height)).await;
+        raised.map_err(|error| ConsensusError::Part {
+            part: "sign guard",
+            reason: error.to_string(),
+        })??;
         Ok(())
     }
 
     /// Stops. When it returns the write-ahead log, the sign guard and the store of proposals are closed, so that another
-    /// process may open them; nothing is signed, committed or published any more. Gives the lane back for another start.
-    pub async fn stop(self) -> Lane {
-        unreachable!("it was not started")
+    /// process may open them; nothing is signed, committed or published any more. Gives the lane back for another start;
+    /// `None` if the engine has panicked.
+    pub async fn stop(self) -> Option<Lane> {
+        self.0.stop().await
+    }
+}
+
+impl<E> Driver<E> {
+    pub(crate) async fn start<S: Swarm>(
+        settings: EngineSettings,
+        chain: Chain,
+        pool: Pool,
+        swarm: S,
+        ear: E,
+        signer: Option<NodeKey>,
+        proposer: ProposerHandle,
+    ) -> Result<Self, ConsensusError>
+    where
+        E: Ear<S>,
+    {
+        let opening = {
+            let chain = chain.clone();
+            move || Parts::open(settings, chain, pool, swarm, signer, proposer)
+        };
+        let opened = tokio::task::spawn_blocking(opening).await;
+        let parts = opened.map_err(|error| ConsensusError::Part {
+            part: "stores",
+            reason: error.to_string(),
+        })??;
+        let board = parts.board.clone();
+        let guard = parts.hand.as_ref().map(|hand| hand.guard.clone());
+        let first = match Run::start(&parts, Role::Signing).await {
+            Ok(run) => run,
+            Err(error) => {
+                parts.close().await;
+                return Err(error);
+            }
+        };
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(supervise(parts, first, ear, stopped));
+        Ok(Self {
+            chain,
+            board,
+            guard,
+            stop: Some(stop),
+            task: Some(task),
+        })
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        let mut figures = self.board.figures();
+        if let Some(guard) = &self.guard {
+            figures.guard = guard.counts();
+        }
+        figures
+    }
+
+    pub(crate) async fn stop(mut self) -> Option<E> {
+        // it fails only if the task has ended already
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        let ear = match self.task.take() {
+            Some(task) => task.await.ok(),
+            None => None,
+        };
+        info!(tip = self.chain.tip().height, "consensus has stopped");
+        ear
+    }
+}
+
+impl<E> Drop for Driver<E> {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl<E> fmt::Debug for Driver<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("status", &self.board.status())
+            .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,4 @@
 //! Consensus: Malachite BFT over our blocks.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the engine that uses these parts follows")
-)]
 
 mod codec;
 pub mod context;
@@ -11,10 +7,15 @@ mod error;
 mod guard;
 mod host;
 mod key;
+mod network;
+mod parts;
 mod proposer;
+mod run;
 mod settings;
 mod signing;
 mod status;
+mod supervise;
+mod swarm;
 mod wal;
 mod work;
 
@@ -27,4 +28,4 @@ pub use host::ProposalsError;
 pub use key::{NodeKey, NotAKey};
 pub use proposer::ProposerHandle;
 pub use settings::{EngineSettings, SyncSettings};
-pub use status::{Figures, Status};
+pub use status::{Abstention, Figures, Status};

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use malachite::config::ValueSyncConfig;
+
+use crate::codec::MAX_BLOCKS;
 use crate::context::Patience;
 
 /// Settings of [`Engine::start`](crate::Engine::start). The block interval is not among them: it is the chain's
@@ -46,6 +49,22 @@ impl Default for SyncSettings {
             timeout: Duration::from_secs(20),
             response_bytes: 12 << 20,
         }
+    }
+}
+
+impl SyncSettings {
+    pub(crate) fn to_malachite(self, status_interval: Duration) -> ValueSyncConfig {
+        let mut config = ValueSyncConfig {
+            enabled: true,
+            status_update_interval: status_interval,
+            request_timeout: self.timeout.max(Duration::from_millis(1)),
+            parallel_requests: self.parallel.max(1),
+            batch_size: self.batch.clamp(1, MAX_BLOCKS),
+            ..ValueSyncConfig::default()
+        };
+        let bytes = format!("{} B", self.response_bytes);
+        config.max_response_size = bytes.parse().expect("a number of bytes is a size");
+        config
     }
 }
 

@@ -13,6 +13,7 @@ use tracing::error;
 use crate::context::{Announcement, Baton, Domain, Proposal, Signature, Vote};
 use crate::guard::{Guard, Mark, Refusal};
 use crate::key::NodeKey;
+use crate::work::Work;
 
 /// Checks signatures of one chain.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +89,7 @@ pub(crate) struct Hand {
 pub(crate) struct ConsensusHand {
     pub(crate) hand: Hand,
     pub(crate) wal: WalRef<Baton>,
+    pub(crate) work: Work,
     /// The height at which the guard refused, for whoever restarts consensus.
     pub(crate) refused: watch::Sender<Option<RefusedAt>>,
 }
@@ -116,9 +118,9 @@ impl ConsensusHand {
             .map_err(|error| Error::from_source(error.to_string()))?
             .map_err(|error| Error::from_source(error.to_string()))?;
         let Hand { key, guard, .. } = self.hand.clone();
-        let signed = tokio::task::spawn_blocking(move || guard.sign(&key, mark, &message))
-            .await
-            .map_err(Error::from_source)?;
+        let sign = move || guard.sign(&key, mark, &message);
+        let signed = self.work.run("signing", sign).await;
+        let signed = signed.map_err(Error::from_source)?;
         signed.map_err(|refusal| {
             error!(%refusal, "nothing was signed");
             let refused = RefusedAt {

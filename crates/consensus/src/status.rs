@@ -28,8 +28,17 @@ pub struct Status {
     pub halted: Option<Plan>,
     /// What went wrong last, until it is mended.
     pub last_error: Option<String>,
-    /// This node does not sign until the height is over: the sign guard refused there.
-    pub abstains_at: Option<u64>,
+    /// This node signs nothing at present: the sign guard refused.
+    pub abstains: Option<Abstention>,
+}
+
+/// Why and how long a validator keeps silent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abstention {
+    /// It votes again when this height is over; `None`: not before a restart.
+    pub until: Option<u64>,
+    /// What the sign guard said.
+    pub reason: String,
 }
 
 /// Figures for metrics; all count from the start of the engine.
@@ -90,7 +99,8 @@ impl Board {
         self.status.send_if_modified(|status| {
             let before = status.clone();
             change(status);
-            status.syncing = status.height > 0 && status.peer_height >= status.height;
+            // a peer that is one block ahead has just heard of it sooner
+            status.syncing = status.halted.is_none() && status.peer_height > status.height;
             *status != before
         });
     }

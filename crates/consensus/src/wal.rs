@@ -5,24 +5,29 @@
 //! before it acts on it and has the log flushed before a message leaves, a round begins or a decision is told; our
 //! signer has it flushed before it signs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use malachite::consensus::Input;
 use malachite::engine::wal::{Msg, WalRef, decode_entry, encode_entry};
 use malachite::wal::Log;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr};
+use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use crate::codec::Codec;
 use crate::context::{Baton, Height};
+use crate::parts::Parts;
+use crate::status::Board;
+use crate::swarm::Swarm;
+use crate::work::Work;
 
 /// The actor.
 pub(crate) struct Wal {
     path: PathBuf,
-    flushes: Arc<AtomicU64>,
+    work: Work,
+    board: Arc<Board>,
 }
 
 /// The open log.
@@ -35,14 +40,16 @@ pub(crate) struct Open {
 }
 
 impl Wal {
-    /// Opens the log and counts in `flushes` how often it is flushed.
-    pub(crate) async fn spawn(
-        path: &Path,
-        flushes: Arc<AtomicU64>,
-    ) -> Result<WalRef<Baton>, SpawnErr> {
-        let path = path.to_owned();
-        let (wal, _) = Actor::spawn(None, Self { path, flushes }, ()).await?;
-        Ok(wal)
+    /// Opens the log.
+    pub(crate) async fn spawn<S: Swarm>(
+        parts: &Parts<S>,
+    ) -> Result<(WalRef<Baton>, JoinHandle<()>), SpawnErr> {
+        let wal = Self {
+            path: parts.settings.wal(),
+            work: parts.work.clone(),
+            board: parts.board.clone(),
+        };
+        Actor::spawn(None, wal, ()).await
     }
 
     /// Does something that may wait for the disk on a thread made for that.
@@ -55,13 +62,13 @@ impl Wal {
             .log
             .take()
             .ok_or_else(|| eyre::eyre!("the write-ahead log was lost to a panic"))?;
-        let (log, result) = tokio::task::spawn_blocking(move || {
+        let work = move || {
             let result = work(&mut log);
             (log, result)
-        })
-        .await?;
+        };
+        let (log, result) = self.work.run("writing the write-ahead log", work).await?;
         state.log = Some(log);
-        self.flushes.fetch_add(1, Ordering::Relaxed);
+        self.board.count(|figures| figures.wal_flushes += 1);
         result
     }
 

@@ -97,6 +97,11 @@ impl Seats {
 }
 
 impl Seat {
+    /// Whether this is its address.
+    pub fn is(&self, address: &Address) -> bool {
+        self.address == *address
+    }
+
     /// The extended public key.
     pub fn xpub(&self) -> &Xpub {
         &self.xpub

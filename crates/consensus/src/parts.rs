@@ -1,0 +1,126 @@
+//! What all runs of an engine have in common: what is opened once and closed once.
+
+use std::sync::Arc;
+
+use baton_chain::{Chain, Pool};
+use malachite::engine::network::NetworkRef;
+use tracing::{info, warn};
+
+use crate::context::{Baton, Domain, Seats};
+use crate::error::ConsensusError;
+use crate::guard::Guard;
+use crate::host::{App, Proposals};
+use crate::key::NodeKey;
+use crate::proposer::ProposerHandle;
+use crate::run::Role;
+use crate::settings::EngineSettings;
+use crate::signing::{Checker, Hand};
+use crate::status::Board;
+use crate::swarm::Swarm;
+use crate::work::Work;
+
+/// Stores, keys and handles.
+pub(crate) struct Parts<S: Swarm> {
+    pub(crate) settings: EngineSettings,
+    pub(crate) chain: Chain,
+    pub(crate) pool: Pool,
+    pub(crate) swarm: S,
+    pub(crate) proposer: ProposerHandle,
+    pub(crate) hand: Option<Hand>,
+    pub(crate) checker: Checker,
+    pub(crate) proposals: Arc<Proposals>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) work: Work,
+}
+
+impl<S: Swarm> Parts<S> {
+    /// Opens the stores. Blocks on the disk.
+    pub(crate) fn open(
+        settings: EngineSettings,
+        chain: Chain,
+        pool: Pool,
+        swarm: S,
+        signer: Option<NodeKey>,
+        proposer: ProposerHandle,
+    ) -> Result<Self, ConsensusError> {
+        std::fs::create_dir_all(&settings.directory).map_err(|source| {
+            ConsensusError::Directory {
+                path: settings.directory.clone(),
+                source,
+            }
+        })?;
+        let domain = Domain(*chain.genesis_hash().as_bytes());
+        let tip = chain.tip().height;
+        let seats = Seats::new(&chain.validators())?;
+        let proposals = Proposals::open(&settings.fastsync)?;
+        // a crash may have left those of heights that are decided
+        proposals.forget_through(tip)?;
+        let hand = signer
+            .map(|key| -> Result<Hand, ConsensusError> {
+                let alone = seats.is_alone() && seats.contains(&key.address());
+                let guard = Guard::open(&settings.guard(), &key, domain, tip, alone)?;
+                if guard.highest() > tip + 1 {
+                    warn!(
+                        tip, signed = guard.highest(),
+                        "this key has signed at heights beyond the chain's tip: the chain's data is older than the sign guard. Nothing is \
+                         signed twice; blocks are fetched from peers"
+                    );
+                }
+                Ok(Hand {
+                    key: Arc::new(key),
+                    guard: Arc::new(guard),
+                    domain,
+                })
+            })
+            .transpose()?;
+        let validator = hand
+            .as_ref()
+            .is_some_and(|hand| seats.contains(&hand.key.address()));
+        info!(
+            moniker = settings.moniker,
+            tip,
+            validator,
+            alone = seats.is_alone(),
+            "consensus opens"
+        );
+        Ok(Self {
+            settings,
+            chain,
+            pool,
+            swarm,
+            proposer,
+            hand,
+            checker: Checker { domain },
+            proposals: Arc::new(proposals),
+            board: Arc::new(Board::new()),
+            work: Work::new(),
+        })
+    }
+
+    /// The application of a run.
+    pub(crate) fn app(&self, network: NetworkRef<Baton>, role: Role) -> App {
+        App {
+            chain: self.chain.clone(),
+            pool: self.pool.clone(),
+            proposer: self.proposer.clone(),
+            hand: self.hand.clone().filter(|_| role == Role::Signing),
+            checker: self.checker,
+            proposals: self.proposals.clone(),
+            board: self.board.clone(),
+            work: self.work.clone(),
+            network,
+            patience: self.settings.patience,
+            empty_blocks: self.settings.empty_blocks,
+            response_bytes: self.settings.sync.response_bytes,
+        }
+    }
+
+    /// Waits for what is under way and closes the stores.
+    pub(crate) async fn close(&self) {
+        self.work.idle().await;
+        self.proposals.close();
+        if let Some(hand) = &self.hand {
+            hand.guard.close();
+        }
+    }
+}
