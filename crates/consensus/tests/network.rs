@@ -15,8 +15,11 @@ async fn start_all(nodes: &mut [Node]) {
     }
 }
 
-/// All have the same block at a height.
-fn agree(nodes: &[&Node], height: u64) {
+/// All have, or come to have, the same block at a height.
+async fn agree(nodes: &[&Node], height: u64) {
+    for node in nodes {
+        node.reaches(height).await;
+    }
     let hashes: Vec<_> = nodes
         .iter()
         .map(|node| node.chain().read().unwrap().app_hash_at(height).unwrap())
@@ -34,7 +37,7 @@ async fn four_validators_agree_and_one_comes_back() {
     for node in &nodes {
         node.reaches(8).await;
     }
-    agree(&nodes.iter().collect::<Vec<_>>(), 8);
+    agree(&nodes.iter().collect::<Vec<_>>(), 8).await;
     // three of four are enough, though one in four turns fails
     nodes[3].stop().await;
     let height = nodes[0].height();
@@ -43,7 +46,7 @@ async fn four_validators_agree_and_one_comes_back() {
     nodes[3].start(&[first]).await;
     let behind = nodes[0].height();
     nodes[3].reaches(behind + 4).await;
-    agree(&nodes.iter().collect::<Vec<_>>(), behind + 4);
+    agree(&nodes.iter().collect::<Vec<_>>(), behind + 4).await;
     assert!(nodes[3].engine().figures().guard.signed > 0);
     for node in &mut nodes {
         node.stop().await;
@@ -61,7 +64,7 @@ async fn a_node_that_follows_fetches_the_chain_from_genesis() {
     follower.start(&[validator.address()]).await;
     let height = validator.height();
     follower.reaches(height).await;
-    agree(&[&validator, &follower], height);
+    agree(&[&validator, &follower], height).await;
     // from then on it follows block by block
     let mut status = follower.engine().watch();
     within(

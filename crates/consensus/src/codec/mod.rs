@@ -6,6 +6,8 @@
 mod consensus;
 mod convert;
 pub(crate) mod sync;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use bytes::Bytes;

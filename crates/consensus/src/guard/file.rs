@@ -30,12 +30,12 @@ use super::GuardError;
 use super::mark::{Mark, Place, Step};
 use crate::context::{Address, BlockId, Domain, Signature};
 
-const RECORD: usize = 128;
+pub(super) const RECORD: usize = 128;
 const BODY: usize = RECORD - 8;
 const MAGIC: &[u8; 16] = b"baton sign guard";
 const VERSION: u32 = 1;
 /// Records in a file: with three signatures a height it is rewritten about every 1300 heights.
-const RECORDS: usize = 4096;
+pub(super) const RECORDS: usize = 4096;
 
 type Record = [u8; RECORD];
 

@@ -10,6 +10,8 @@
 
 mod file;
 mod mark;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
