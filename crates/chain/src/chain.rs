@@ -223,8 +223,8 @@ impl Chain {
         (waits && !able).then(|| due.clone())
     }
 
-    /// Closes the store: when this returns, another process may open it, once all [`Reader`]s are dropped. Clones of
-    /// the chain find it closed.
+    /// Closes the store: when this returns, another process may open it. Clones of the chain and [`Reader`]s find it
+    /// closed.
     pub fn close(self) {
         let writing = self.shared.writing.lock();
         let _writing = writing.unwrap_or_else(PoisonError::into_inner);

@@ -160,7 +160,7 @@ impl Chain {
         };
         let ends_epoch = effects.validators.is_some();
         let indexed = self.shared.options.transaction_index;
-        self.shared.store.write(|transaction| {
+        let written = self.shared.store.write(|transaction| {
             write_block(transaction, &head, &decision.bytes, &decision.certificate)?;
             write_state(transaction, &changes.0, tip)?;
             if ends_epoch {
@@ -170,7 +170,15 @@ impl Chain {
                 write_index(transaction, tip.height, &transactions)?;
             }
             Ok(())
-        })?;
+        });
+        if let Err(error) = written {
+            // the disk may have been full after the commit point
+            let stored = self.read().map(|reader| reader.tip());
+            if !stored.is_ok_and(|stored| stored == tip) {
+                return Err(error);
+            }
+            tracing::warn!(%error, height = tip.height, "the block is in the store all the same");
+        }
         let block = Arc::new(StoredBlock {
             head,
             transactions,
@@ -218,7 +226,7 @@ impl Chain {
     fn committed_already(&self, decision: &Decision) -> Result<Option<Arc<Committed>>, ChainError> {
         let tip = self.tip();
         if let Some(last) = self.last().as_ref() {
-            let same = last.tip == tip && last.block.bytes == decision.bytes;
+            let same = last.block.bytes == decision.bytes;
             return Ok(same.then(|| last.clone()));
         }
         let block = self.block(tip.height)?;

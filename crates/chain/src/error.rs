@@ -107,6 +107,22 @@ pub enum ChainError {
     },
 }
 
+impl ChainError {
+    /// Whether the disk was full: once there is room, the same may be tried again.
+    pub fn is_disk_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let kind = match self {
+            Self::Store { source, .. } => match &**source {
+                redb::Error::Io(error) => error.kind(),
+                _ => return false,
+            },
+            Self::File { source, .. } => source.kind(),
+            _ => return false,
+        };
+        [StorageFull, QuotaExceeded].contains(&kind)
+    }
+}
+
 /// Why a proposed block is not voted for.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {

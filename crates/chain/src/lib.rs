@@ -8,7 +8,8 @@
 //! proposed, [`Chain::commit`] writes what was decided, and [`Pool::block_committed`] forgets what it made obsolete.
 //! What one step has found out is not found out again by the next.
 //!
-//! All calls block on the disk: from asynchronous code make them where blocking is allowed.
+//! All calls block on the disk: from asynchronous code make them where blocking is allowed. What follows is the README.
+#![doc = include_str!("../README.md")]
 
 mod block;
 mod chain;

@@ -50,11 +50,18 @@ pub(crate) mod meta {
     pub(crate) const INDEXED: &str = "indexed";
 }
 
-/// The open file.
+/// The file.
 pub(crate) struct Store {
     path: PathBuf,
-    /// `None` once it is closed.
-    database: RwLock<Option<Database>>,
+    cache_bytes: usize,
+    held: RwLock<Held>,
+}
+
+enum Held {
+    Open(Database),
+    /// A write found the disk full, and the file could not be opened again yet.
+    Lost,
+    Closed,
 }
 
 impl Store {
@@ -69,17 +76,10 @@ impl Store {
         if !path.exists() {
             Self::create(path, cache_bytes, found)?;
         }
-        let mut builder = Database::builder();
-        builder.set_cache_size(cache_bytes);
-        let told = path.to_owned();
-        builder.set_repair_callback(move |session| {
-            let percent = session.progress() * 100.0;
-            tracing::warn!(store = %told.display(), percent, "repairing the store");
-        });
-        let database = builder.open(path).map_err(|error| opening(path, error))?;
         Ok(Self {
             path: path.to_owned(),
-            database: RwLock::new(Some(database)),
+            cache_bytes,
+            held: RwLock::new(Held::Open(opened(path, cache_bytes)?)),
         })
     }
 
@@ -96,7 +96,8 @@ impl Store {
                 source,
             }
         };
-        let directory = path.parent().unwrap_or(Path::new("."));
+        let directory = path.parent().filter(|parent| *parent != Path::new(""));
+        let directory = directory.unwrap_or(Path::new("."));
         fs::create_dir_all(directory).map_err(file("making the directory", directory))?;
         let mut beside = path.to_owned().into_os_string();
         beside.push(".new");
@@ -105,14 +106,11 @@ impl Store {
         if beside.exists() {
             fs::remove_file(&beside).map_err(file("removing", &beside))?;
         }
+        let database = Database::create(&beside).map_err(|error| opening(&beside, error))?;
         let store = Self {
-            database: RwLock::new(Some(
-                Database::builder()
-                    .set_cache_size(cache_bytes)
-                    .create(&beside)
-                    .map_err(|error| opening(&beside, error))?,
-            )),
             path: beside,
+            cache_bytes,
+            held: RwLock::new(Held::Open(database)),
         };
         store.write(found)?;
         store.close();
@@ -129,51 +127,74 @@ impl Store {
 
     /// A snapshot.
     pub(crate) fn read(&self) -> Result<ReadTransaction, ChainError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(database) = database.as_ref() else {
-            return Err(self.closed());
-        };
-        let begun = database.begin_read();
-        begun.map_err(|error| self.failed("reading", error))
+        self.with("reading", |database| Ok(database.begin_read()?))
     }
 
     /// Writes everything that `write` does, or nothing. When it returns, it is on the disk.
+    ///
+    /// If the disk is full, the next call tries again; after any other failure of the disk the store does nothing more
+    /// until it is opened anew, for nobody knows what is on the disk then.
     pub(crate) fn write(
         &self,
         write: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), ChainError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(database) = database.as_ref() else {
-            return Err(self.closed());
-        };
-        let written = || -> Result<(), redb::Error> {
+        let written = self.with("writing", |database| {
             let mut transaction = database.begin_write()?;
             transaction.set_durability(Durability::Immediate)?;
             transaction.set_quick_repair(true);
             write(&transaction)?;
-            fail::fail_point!("chain::before_store_commit", |_| {
-                Err(std::io::Error::other("fault point").into())
-            });
+            fail::fail_point!("chain::before_store_commit", |kind| Err(refused(
+                kind.as_deref()
+            )));
             transaction.commit()?;
             fail::fail_point!("chain::after_store_commit");
             Ok(())
-        };
-        written().map_err(|error| self.failed("writing", error))
-    }
-
-    /// Closes the file once nobody writes; who reads keeps what was there to read.
-    pub(crate) fn close(&self) {
-        let mut database = self
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        drop(database.take());
-    }
-
-    fn closed(&self) -> ChainError {
-        ChainError::Closed {
-            path: self.path.clone(),
+        });
+        if written.as_ref().is_err_and(ChainError::is_disk_full) {
+            let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+            // redb refuses everything after a failed write; opened again, it holds what was committed
+            if matches!(*held, Held::Open(_)) {
+                *held = Held::Lost;
+                self.regain(&mut held);
+            }
         }
+        written
+    }
+
+    fn with<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, ChainError> {
+        let mut held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*held, Held::Lost) {
+            drop(held);
+            self.regain(&mut self.held.write().unwrap_or_else(PoisonError::into_inner));
+            held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        }
+        match &*held {
+            Held::Open(database) => work(database).map_err(|error| self.failed(doing, error)),
+            Held::Lost => Err(self.failed(doing, redb::Error::PreviousIo)),
+            Held::Closed => Err(ChainError::Closed {
+                path: self.path.clone(),
+            }),
+        }
+    }
+
+    fn regain(&self, held: &mut Held) {
+        if !matches!(held, Held::Lost) {
+            return;
+        }
+        match opened(&self.path, self.cache_bytes) {
+            Ok(database) => *held = Held::Open(database),
+            Err(error) => tracing::error!(%error, "the store cannot be opened again"),
+        }
+    }
+
+    /// Closes the file once nobody writes; who reads finds it closed.
+    pub(crate) fn close(&self) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        *held = Held::Closed;
     }
 
     /// Names what failed.
@@ -187,6 +208,26 @@ impl Store {
             what: what.into(),
         }
     }
+}
+
+fn opened(path: &Path, cache_bytes: usize) -> Result<Database, ChainError> {
+    let told = path.to_owned();
+    let opened = Database::builder()
+        .set_cache_size(cache_bytes)
+        .set_repair_callback(move |session| {
+            let percent = session.progress() * 100.0;
+            tracing::warn!(store = %told.display(), percent, "repairing the store");
+        })
+        .open(path);
+    opened.map_err(|error| opening(path, error))
+}
+
+/// What a fault point fails with: `full` for a disk that is full.
+fn refused(kind: Option<&str>) -> redb::Error {
+    redb::Error::Io(match kind {
+        Some("full") => std::io::ErrorKind::StorageFull.into(),
+        _ => std::io::Error::other("fault point"),
+    })
 }
 
 /// Names what failed in the store at `path`.

@@ -329,13 +329,14 @@ proptest! {
 #[test]
 fn a_long_history_goes_through_epochs_and_deaths() {
     let mut world = World::new();
+    let small = |number: usize| u8::try_from(number).unwrap();
     for round in 0..30_usize {
         let steps = [
             Step::Split(round),
-            Step::Vote(round, 1 + (round % 3) as u8),
+            Step::Vote(round, small(round % 3 + 1)),
             Step::Issue(round),
             Step::Veto(round),
-            Step::Register(round, (round % 5) as u8),
+            Step::Register(round, small(round % 5)),
             Step::Merge(round, 2 * round),
         ];
         let way = [Way::Pool, Way::Checked, Way::Decided, Way::Killed][round % 4];

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use common::support::chain::{federation, params};
 use common::support::{Key, pay};
 use common::{BTM, COINS, FEE, Node, decision, genesis, genesis_of, pass_on, plain};
+use redb::{Database, ReadableTable, TableDefinition};
 
 fn open(node: &Node) -> Result<Chain, ChainError> {
     Chain::open(&node.path(), &node.genesis, Options::default())
@@ -215,11 +216,13 @@ fn a_store_is_open_once() {
     let error = open(&node).err().unwrap();
     assert!(matches!(error, ChainError::InUse { .. }), "{error}");
     let clone = node.chain.clone();
+    let reader = node.chain.read().unwrap();
     node.chain.clone().close();
     assert!(matches!(clone.read(), Err(ChainError::Closed { .. })));
     let draft = clone.draft(&node.pool, b"", b"", 0);
     assert!(matches!(draft, Err(ChainError::Closed { .. })));
-    open(&node).unwrap();
+    let next = open(&node).unwrap();
+    assert_eq!((next.tip(), reader.tip()), (clone.tip(), clone.tip()));
 }
 
 #[test]
@@ -241,7 +244,7 @@ fn a_torn_or_foreign_file_is_refused_with_its_name() {
     for torn in [
         &b""[..],
         b"no store at all",
-        &[0; 100_000],
+        &[0; 10_000],
         &whole[..100],
         &whole[..whole.len() / 2],
         &whole[..whole.len() - 4096],
@@ -417,9 +420,14 @@ fn a_migration_that_fails_changes_nothing() {
     assert_eq!(node.chain.tip().height, 2);
 }
 
+const UNSPENT: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("unspent");
+const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
+const HEADS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("heads");
+const BODIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("bodies");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
 #[test]
 fn a_store_that_was_tampered_with_is_found_out() {
-    use redb::{Database, ReadableTable, TableDefinition};
     let node = Node::new();
     for coin in 0..3 {
         let first = node.transfer(coin, &Key::new(2));
@@ -446,11 +454,6 @@ fn a_store_that_was_tampered_with_is_found_out() {
             Err(error) => error.to_string(),
         }
     };
-    const UNSPENT: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("unspent");
-    const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
-    const HEADS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("heads");
-    const BODIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("bodies");
-    const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
     let told = tamper(&|t| {
         t.open_table(UNSPENT)
             .unwrap()

@@ -35,6 +35,7 @@ use crate::reader::Reader;
 use judge::{Judged, judge};
 use place::Places;
 
+pub(crate) use pooled::spent;
 pub use pooled::{Admission, Origin, PoolEvent, PoolStats, Pooled};
 pub use refusal::{PoolError, Reason, Refusal};
 pub use settings::PoolSettings;
