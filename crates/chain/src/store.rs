@@ -16,6 +16,7 @@
 //! (redb's quick repair): how long a start takes does not depend on how the last run ended.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -143,9 +144,14 @@ impl Store {
             transaction.set_durability(Durability::Immediate)?;
             transaction.set_quick_repair(true);
             write(&transaction)?;
-            fail::fail_point!("chain::before_store_commit", |kind| Err(refused(
-                kind.as_deref()
-            )));
+            // `return(full)` for a disk that is full
+            fail::fail_point!("chain::before_store_commit", |kind: Option<String>| {
+                Err(std::io::Error::from(match kind.as_deref() {
+                    Some("full") => ErrorKind::StorageFull,
+                    _ => ErrorKind::Other,
+                })
+                .into())
+            });
             transaction.commit()?;
             fail::fail_point!("chain::after_store_commit");
             Ok(())
@@ -222,14 +228,6 @@ fn opened(path: &Path, cache_bytes: usize) -> Result<Database, ChainError> {
     opened.map_err(|error| opening(path, error))
 }
 
-/// What a fault point fails with: `full` for a disk that is full.
-fn refused(kind: Option<&str>) -> redb::Error {
-    redb::Error::Io(match kind {
-        Some("full") => std::io::ErrorKind::StorageFull.into(),
-        _ => std::io::Error::other("fault point"),
-    })
-}
-
 /// Names what failed in the store at `path`.
 pub(crate) fn failed(
     path: &Path,
@@ -250,13 +248,12 @@ pub(crate) fn failed(
 }
 
 fn opening(path: &Path, error: DatabaseError) -> ChainError {
-    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
     match error {
         DatabaseError::DatabaseAlreadyOpen => ChainError::InUse {
             path: path.to_owned(),
         },
         DatabaseError::Storage(StorageError::Io(error))
-            if [InvalidData, UnexpectedEof].contains(&error.kind()) =>
+            if [ErrorKind::InvalidData, ErrorKind::UnexpectedEof].contains(&error.kind()) =>
         {
             ChainError::Damaged {
                 path: path.to_owned(),
