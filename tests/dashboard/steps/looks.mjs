@@ -15,16 +15,17 @@ export const LOOKS = WIDTHS.flatMap(([width, height]) =>
       const { page, open, shoot, sent } = world;
       await page.setViewportSize({ width, height });
       await page.emulateMedia({ colorScheme: scheme });
+      const wrong = [];
       for (const address of [...PAGES, `tx/${sent}`]) {
         await open(address);
         await page.locator("main .page").waitFor();
         await page.locator("main .skeleton").first().waitFor({ state: "detached" });
         const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-        if (over > 0) throw new Error(`${address} is ${over} px too wide`);
-        const found = await obstacles(page);
-        if (found.length) throw new Error(`${address}:\n${found.join("\n")}`);
+        if (over > 0) wrong.push(`${address} is ${over} px too wide`);
+        wrong.push(...(await obstacles(page)).map((obstacle) => `${address}: ${obstacle}`));
         await shoot(`${width}-${scheme}-${address.replace(/\W+/g, "-")}`, { fullPage: true });
       }
+      if (wrong.length) throw new Error(wrong.join("\n"));
     },
   ]),
 ).concat([

@@ -20,7 +20,7 @@ test("all is well", () => {
   assert.equal(told({}).level, "ok");
   assert.match(told({}).title, /Making blocks/);
   assert.match(told({ net: { ...WELL.net, mining: false, peer_count: 2 } }).title, /Following/);
-  assert.match(told({ upgrade: { name: "v2", height: 500, halted: false } }).detail, /“v2” is planned for height 500/);
+  assert.match(told({ upgrade: { name: "v2", height: 500, halted: false, toGo: 399 } }).detail, /“v2” comes in 399 blocks, at height 500/);
 });
 
 test("no answer is worse than anything that was known before", () => {
@@ -53,6 +53,8 @@ test("a lone node that does not mine is idle, not broken", () => {
   const found = told({ net: { ...WELL.net, mining: false }, tip: { height: 100, time: NOW - 600_000 } });
   assert.equal(found.level, "idle");
   assert.match(found.remedy, /mining on/);
+  assert.match(told({ net: { ...WELL.net, mining: false }, tip: { height: 0, time: 1 } }).detail, /genesis only/);
+  assert.equal(told({ tip: { height: 0, time: 1 } }).title, "Waiting for the first block");
 });
 
 test("syncing, a slow wallet and solitude are told", () => {
@@ -62,8 +64,11 @@ test("syncing, a slow wallet and solitude are told", () => {
   assert.match(told({ net: { ...WELL.net, mining: false, network_id: "mainnet" } }).title, /No peers/);
 });
 
-test("an upgrade is read from wherever the node tells of it", () => {
-  assert.equal(upgradeFrom({}, {}, null), null);
-  assert.deepEqual(upgradeFrom({}, { upgrade: { name: "v2", height: 9, info: "" } }, null), { name: "v2", height: 9, info: null, halted: false });
-  assert.deepEqual(upgradeFrom({}, {}, { halted_at: 9 }), { name: null, height: 9, info: null, halted: true });
+test("an upgrade is read from whatever the node tells of it", () => {
+  assert.equal(upgradeFrom(null, null), null);
+  assert.equal(upgradeFrom({ height: 5, plan: null, waits_for_upgrade: false }, { halted_at: undefined }), null);
+  const told = { height: 5, plan: { name: "v2", height: 9, info: "" }, waits_for_upgrade: false };
+  assert.deepEqual(upgradeFrom(told, null), { name: "v2", height: 9, info: null, halted: false, toGo: 3 });
+  assert.deepEqual(upgradeFrom({ ...told, height: 8, waits_for_upgrade: true }, null), { name: "v2", height: 9, info: null, halted: true, toGo: 0 });
+  assert.deepEqual(upgradeFrom(null, { halted_at: 9 }), { name: null, height: 9, info: null, halted: true, toGo: 0 });
 });

@@ -47,7 +47,19 @@ export async function probe(path) {
   return known ? answer : null;
 }
 
-/** Whether the node knows an endpoint at all, for what only newer nodes have. */
+/** The answer of an endpoint that not every node has; null where it is missing, or refused. */
+export async function optional(endpoint, body, options) {
+  if (missing.has(endpoint)) return null;
+  try {
+    return await call(endpoint, body, options);
+  } catch (failure) {
+    if (failure.kind !== "refused") throw failure;
+    if (isUnknown(failure)) missing.add(endpoint);
+    return null;
+  }
+}
+
+/** Whether the node does not know an endpoint at all. */
 export const isUnknown = (failure) =>
   failure.status === 404 || (failure.code === "BTM000" && /not found/i.test(`${failure.detail}`)) || failure.kind === "garbled";
 

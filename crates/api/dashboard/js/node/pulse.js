@@ -2,7 +2,7 @@
 // The asking never stops, so a feed that dies unnoticed costs seconds, not the truth.
 
 import { signal } from "../base/signal.js";
-import { call, isUnknown, probe } from "./call.js";
+import { call, isUnknown, optional, probe } from "./call.js";
 import { forget } from "./chain.js";
 import { closeFeed, feed, keepFeed, onFeed } from "./feed.js";
 import { headerFrom } from "./header.js";
@@ -23,6 +23,8 @@ export const chain = signal(null);
 export const wallet = signal(null);
 /** What /readyz says: { ready, phase, troubles, halted_at }; null where there is no such thing. */
 export const health = signal(null);
+/** What get-upgrade-plan says; null where there is no such thing. */
+export const upgrades = signal(null);
 /** { total, ids } of the pool. */
 export const pool = signal(null);
 
@@ -90,17 +92,19 @@ async function beat() {
 }
 
 async function ask() {
-  const [netInfo, status, ready, progress, unconfirmed] = await Promise.all([
+  const [netInfo, status, ready, plan, progress, unconfirmed] = await Promise.all([
     call("net-info"),
     chainStatus(),
     probe("readyz"),
-    call("wallet-info").catch(without),
-    call("list-unconfirmed-transactions").catch(without),
+    optional("get-upgrade-plan"),
+    optional("wallet-info"),
+    optional("list-unconfirmed-transactions"),
   ]);
   if (status.current_hash !== tip.value?.hash) await learnTip(status);
   set(net, netInfo);
   set(chain, status);
   set(health, ready);
+  set(upgrades, plan);
   set(wallet, progress ?? false);
   set(pool, { total: Number(unconfirmed?.total ?? 0), ids: unconfirmed?.tx_ids ?? [] });
 }
@@ -123,12 +127,6 @@ async function chainStatus() {
     const { block_count: height } = await call("get-block-count");
     return { current_height: height, current_hash: null };
   }
-}
-
-// What the node refuses is absent; that it does not answer at all is another matter.
-function without(failure) {
-  if (failure.kind === "refused") return null;
-  throw failure;
 }
 
 function missed(failure) {

@@ -1,16 +1,15 @@
-// Outputs that are held for a transaction which was built. Nodes that cannot release them let them go in time.
+// Outputs that are held for transactions which were built and not sent. A node that cannot tell or release them lets them go
+// in time.
 
-import { call, isUnknown } from "./call.js";
+import { optional } from "./call.js";
 
-let known = true;
+/** [{ id, expires_at, outputs: [{ id, account_id, asset_id, amount }] }], or null where the node does not tell. */
+export const reservations = (options) => optional("list-reservations", {}, options);
 
-/** Gives back what a template holds, if the node can. */
-export async function releaseOf(template) {
-  if (!known || template.reservation_id === undefined) return;
-  try {
-    await call("release-reservation", { id: template.reservation_id });
-  } catch (failure) {
-    if (failure.kind !== "refused") throw failure;
-    if (isUnknown(failure)) known = false;
-  }
+/** Gives back what is held for a decoded transaction: all that one build held goes with any of its outputs. */
+export async function releaseOf({ inputs }) {
+  const held = inputs.map(({ spent_output_id: id }) => id).find(Boolean);
+  if (held) await optional("release-reservation", { output_id: held });
 }
+
+export const release = (id) => optional("release-reservation", { id });

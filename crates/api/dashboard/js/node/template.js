@@ -61,3 +61,17 @@ export function betterFee(needed) {
   return ((wanted + 999_999n) / 1_000_000n) * 1_000_000n;
 }
 
+
+let offered = null;
+
+/** Leaves a template for the page that signs. */
+export function offer(template) {
+  offered = template;
+}
+
+/** Takes what was left, once. */
+export function taken() {
+  const template = offered;
+  offered = null;
+  return template;
+}

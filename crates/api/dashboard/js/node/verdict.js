@@ -62,16 +62,19 @@ function syncing({ net, tip }) {
 
 function silent({ net, tip, interval, now }) {
   if (!tip?.time) return null;
-  const age = now - tip.time;
+  // the genesis was written long before the chain began
+  const begun = tip.height > 0;
+  const age = begun ? now - tip.time : Infinity;
   if (age < Math.max(LEAST_PATIENCE_MS, PATIENCE * (interval ?? 6000))) return null;
   if (!net.mining && net.peer_count === 0) {
     return {
       level: "idle",
       title: "No blocks are being made",
-      detail: `Mining is off and no peer is connected. The last block is ${duration(age)} old.`,
+      detail: `Mining is off and no peer is connected. ${begun ? `The last block is ${duration(age)} old.` : "The chain has its genesis only."}`,
       remedy: "Switch mining on, or connect a peer.",
     };
   }
+  if (!begun) return { level: "idle", title: "Waiting for the first block", detail: "The chain has its genesis only." };
   return {
     level: "bad",
     title: `No block for ${duration(age)}`,
@@ -95,7 +98,7 @@ function alone({ net }) {
 }
 
 function well({ net, upgrade }) {
-  const coming = upgrade && !upgrade.halted ? ` The upgrade “${upgrade.name}” is planned for height ${upgrade.height}.` : "";
+  const coming = upgrade ? ` The upgrade “${upgrade.name}” comes in ${plural(upgrade.toGo, "block")}, at height ${upgrade.height}.` : "";
   return net.mining
     ? { level: "ok", title: "Making blocks", detail: `Mining is on and blocks arrive in time.${coming}` }
     : { level: "ok", title: "Following the chain", detail: `Blocks arrive in time.${coming}` };

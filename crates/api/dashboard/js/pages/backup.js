@@ -30,8 +30,16 @@ function progress(scope) {
   scope.on(wallet, (now) => {
     if (now === false) return put(place, h("p.soft", "This node runs without a wallet."));
     if (!now) return put(place, h("p.soft", "Asking the node…"));
-    const { wallet_height: done, best_block_height: all } = now;
+    const { wallet_height: done, best_block_height: all, rescan: again } = now;
     const behind = Math.max(0, all - done);
+    if (again) {
+      return put(
+        place,
+        h("div", state("warn", `reading again from height ${again.from_height}: ${again.done_percent} %`)),
+        h("progress", { max: 100, value: again.done_percent, "aria-label": "Rescan" }),
+        h("p.small.soft", `${done} of ${all} blocks read. Balances and outputs are from there.`),
+      );
+    }
     put(
       place,
       h("div", behind > 2 ? state("warn", `reading the chain: ${plural(behind, "block")} to go`) : state("ok", "up to date with the chain")),

@@ -6,7 +6,7 @@ import { known } from "../base/signal.js";
 import { seconds } from "../base/format.js";
 import { now } from "../node/call.js";
 import { gaps, linesBelow, median } from "../node/chain.js";
-import { chain, health, link, net, pool, tip, wallet } from "../node/pulse.js";
+import { chain, health, link, net, pool, tip, upgrades, wallet } from "../node/pulse.js";
 import { upgradeFrom } from "../node/upgrade.js";
 import { verdict } from "../node/verdict.js";
 import { to } from "../shell/router.js";
@@ -56,7 +56,7 @@ export function page(scope) {
     put(vitals, vitalsOf(interval));
     put(node, nodeFacts(upgrade()));
   }
-  for (const source of [link, net, chain, health, tip, wallet, pool]) scope.after(source, tell);
+  for (const source of [link, net, chain, health, upgrades, tip, wallet, pool]) scope.after(source, tell);
   scope.every(1000, judge);
   tell();
 
@@ -83,7 +83,7 @@ function vitalsOf(interval) {
   const final = status.finalized_height;
   return [
     vital("Height", String(tip.value?.height ?? status.current_height), info.highest_height > (tip.value?.height ?? 0) && `network ${info.highest_height}`),
-    vital("Last block", [tip.value?.time ? ago(tip.value.time) : "–"], "ago"),
+    vital("Last block", tip.value?.height > 0 && tip.value.time ? ago(tip.value.time) : "–", tip.value?.height > 0 && "ago"),
     vital("Block interval", interval === null ? "–" : seconds(interval), "median of the latest"),
     final !== undefined && vital("Final", String(final), status.justified_height > final && `justified ${status.justified_height}`),
     vital("Peers", String(info.peer_count), info.listening ? "listening" : "not listening"),
@@ -98,7 +98,7 @@ function healthOf({ ready, phase, troubles }) {
   return state(ready ? "ok" : "warn", ready ? "ready" : `${phase ?? "not ready"}`);
 }
 
-const upgrade = () => upgradeFrom(net.value, chain.value, health.value);
+const upgrade = () => upgradeFrom(upgrades.value, health.value);
 
 const vital = (name, value, note) => h("div", h("dt", name), h("dd", h("span.vital-value", value), note && h("span.vital-note", note)));
 
@@ -114,6 +114,6 @@ function nodeFacts(plan) {
     chain.value?.current_hash && ["Tip", hash(chain.value.current_hash, { href: to("block", chain.value.current_hash) })],
     wallet.value === false && ["Wallet", "off"],
     health.value && ["Health", healthOf(health.value)],
-    plan && ["Upgrade", `${plan.name ?? "unnamed"} at height ${plan.height}`, plan.info && h("div.faint", plan.info)],
+    plan && ["Upgrade", h("a", { href: to("upgrade") }, plan.name ?? "unnamed"), ` at height ${plan.height}`],
   ]);
 }

@@ -47,7 +47,7 @@ export function page(scope, _, query) {
       signed: (next) => reopen(next, request).then(() => toast("Signed")),
       submitted: (id) => show(2, follow(scope, id, compose)),
       again: request && canAdjust(request) ? (fee) => rebuild(request, found, fee) : null,
-      discard: () => discard(found.template),
+      discard: () => discard(found.decoded),
     }));
   }
 
@@ -55,7 +55,7 @@ export function page(scope, _, query) {
 
   async function rebuild(request, found, fee) {
     try {
-      await releaseOf(found.template);
+      await releaseOf(found.decoded);
       await build(withFee(request, BigInt(found.decoded.fee), fee));
       toast("Built again with the other fee");
     } catch (failure) {
@@ -63,8 +63,8 @@ export function page(scope, _, query) {
     }
   }
 
-  async function discard(template) {
-    await releaseOf(template);
+  async function discard(decoded) {
+    await releaseOf(decoded);
     compose();
     toast("Discarded; nothing was sent");
   }

@@ -1,6 +1,6 @@
 // One transaction, wherever it is: on its way, or in a block.
 
-import { h } from "../base/dom.js";
+import { h, put } from "../base/dom.js";
 import { stringify } from "../base/json.js";
 import { bytes, plural } from "../base/format.js";
 import { tip } from "../node/pulse.js";
@@ -18,10 +18,27 @@ export function page(scope, id, query) {
   const element = pane(
     scope,
     async (signal) => ({ found: await findTransaction(id, block, { signal }), height: tip.value?.height ?? null }),
-    ({ found, height }) => h("div.stack", section("Transaction", {}, about(found, height)), entries(found), json(found)),
+    build,
     { on: [tip] },
   );
   return sheet("Transaction", {}, element);
+}
+
+// its confirmations count on with every block; the rest stays as it is, with whatever is opened or selected in it
+function build() {
+  const facts = h("div");
+  const body = h("div.stack");
+  let shown = null;
+  return {
+    element: h("div.stack", section("Transaction", {}, facts), body),
+    update({ found, height }) {
+      put(facts, about(found, height));
+      const now = stringify(found);
+      if (now === shown) return;
+      shown = now;
+      put(body, entries(found), json(found));
+    },
+  };
 }
 
 function about(found, height) {

@@ -19,7 +19,7 @@ export function bar(rooms) {
     h("a.brand", { href: to("overview") }, h("span.name", "batond"), live([net], () => h("span.network", net.value?.network_id ?? ""))),
     live([tip], () => tip.value && [
       h("span.vital", h("span.words", "height"), h("b", { id: "height" }, String(tip.value.height))),
-      tip.value.time && h("span.vital", h("span.words", "last block"), h("b", ago(tip.value.time)), h("span.words", "ago")),
+      tip.value.height > 0 && tip.value.time && h("span.vital", h("span.words", "last block"), h("b", ago(tip.value.time)), h("span.words", "ago")),
     ]),
     live([link, feed], () => h("span.vital", { id: "feed" }, connection())),
     search(),

@@ -2,7 +2,7 @@
 
 export const ROOMS = [
   [null, [["overview", "Overview"]]],
-  ["Chain", [["blocks", "Blocks"], ["pool", "Pool"], ["peers", "Peers"], ["validators", "Validators"]]],
+  ["Chain", [["blocks", "Blocks"], ["pool", "Pool"], ["peers", "Peers"], ["validators", "Validators"], ["upgrade", "Upgrade"]]],
   ["Wallet", [
     ["accounts", "Accounts"], ["history", "Transactions"], ["addresses", "Addresses"], ["outputs", "Unspent outputs"],
     ["votes", "Votes"], ["assets", "Assets"], ["keys", "Keys"],
@@ -20,6 +20,7 @@ const PAGES = {
   pool: () => import("../pages/pool.js"),
   peers: () => import("../pages/peers.js"),
   validators: () => import("../pages/validators.js"),
+  upgrade: () => import("../pages/upgrade.js"),
   accounts: () => import("../pages/accounts.js"),
   account: () => import("../pages/account.js"),
   history: () => import("../pages/history.js"),

@@ -1,15 +1,16 @@
 // A transaction that was built elsewhere: to look at, to sign as one of several, or to submit.
 
 import { h } from "../../base/dom.js";
-import { parse } from "../../base/json.js";
-import { templateFrom } from "../../node/template.js";
+import { parse, stringify } from "../../base/json.js";
+import { taken, templateFrom } from "../../node/template.js";
 import { field, form, required, Wrong } from "../../ui/form.js";
 
 const MOST = 4_000_000;
 
 /** @param open (template) => Promise, which shows it */
 export function pasteForm(open) {
-  const text = h("textarea", { rows: 8, spellcheck: "false", placeholder: '{"raw_transaction":"07…","signing_instructions":[…]}   or   07…' });
+  const left = taken();
+  const text = h("textarea", { value: left ? stringify(left, "  ") : "", rows: 8, spellcheck: "false", placeholder: '{"raw_transaction":"07…","signing_instructions":[…]}   or   07…' });
   return form({
     fields: [field("Template or raw transaction", text, { hint: "The JSON that build or sign answered, or the transaction in hexadecimal." })],
     submit: "Inspect",

@@ -50,7 +50,7 @@ export function transferForm(scope, query, build) {
       h("div.row", h("div.stack-tight", field("From account", account), held), field("Asset", asset)),
       rows,
       h("div", h("button", { type: "button", onclick: () => add().address.focus() }, icon("plus"), "Another recipient")),
-      h("div.row", field("Fee, in BTM", fee, { hint: "The next step says what is needed." })),
+      h("div.half", field("Fee, in BTM", fee, { hint: "The next step says what is needed." })),
       h("details", h("summary", "Terms"), h("div.stack-tight", limits.fields)),
     ],
     submit: "Build transaction",
