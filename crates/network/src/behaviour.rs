@@ -51,6 +51,7 @@ pub(crate) struct Behaviour {
     pub(crate) transactions: Gossip,
     pub(crate) requests: request_response::Behaviour<Frames>,
     pub(crate) status: request_response::Behaviour<Frames>,
+    pub(crate) welcome: request_response::Behaviour<Frames>,
     pub(crate) kad: kad::Behaviour<MemoryStore>,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
     pub(crate) upnp: Toggle<upnp::tokio::Behaviour>,
@@ -99,6 +100,7 @@ impl Behaviour {
             transactions: transaction_gossip(limits, names)?,
             requests,
             status,
+            welcome: frames(names.protocol("welcome/1"), 0, 1, Duration::from_secs(10)),
             kad: discovery(me, names.protocol("kad/1"), listening),
             mdns: Toggle::from(local_discovery(settings, me)),
             upnp: Toggle::from((settings.upnp && listening).then(upnp::tokio::Behaviour::default)),
@@ -121,9 +123,8 @@ fn connections(settings: &Settings) -> connection_limits::ConnectionLimits {
     connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(PENDING))
         .with_max_pending_outgoing(Some(PENDING))
-        // two, because two nodes may dial each other at the same instant
-        .with_max_established_per_peer(Some(2))
-        .with_max_established_incoming(Some(peers.saturating_add(kept).saturating_mul(2)))
+        .with_max_established_per_peer(Some(1))
+        .with_max_established_incoming(Some(peers.saturating_add(kept).saturating_add(PENDING)))
 }
 
 fn frames(
@@ -250,8 +251,10 @@ fn transaction_gossip(limits: &Limits, names: &Names) -> Result<Gossip, NetworkE
         .validation_mode(ValidationMode::Anonymous)
         .message_id_fn(|message| gossipsub::MessageId::new(&Sha3_256::digest(&message.data)))
         .validate_messages()
-        // a message that is judged later than this is not passed on
-        .history_length(12)
+        // a message that is judged later than so many seconds is not passed on
+        .history_length(8)
+        // at ten thousand a second each costs memory for as long as it is remembered; the node's pool remembers longer
+        .duplicate_cache_time(Duration::from_secs(30))
         .max_transmit_size(limits.transaction_bytes + ENVELOPE)
         .heartbeat_initial_delay(Duration::from_secs(1))
         .flood_publish(false)

@@ -108,9 +108,12 @@ pub enum DialError {
         /// What the system said.
         reason: String,
     },
+    /// The peer has as many peers as it wants.
+    #[error("the peer at {0} has enough peers")]
+    Full(String),
     /// The peer hung up before the handshake was done.
     #[error(
-        "the peer at {0} hung up during the handshake: it may have enough peers, or have banned this node"
+        "the peer at {0} hung up during the handshake: it may have banned this node, or too many try to connect to it"
     )]
     HungUp(String),
     /// The handshake took too long.

@@ -32,6 +32,9 @@ pub(crate) enum Denied {
     Enough,
 }
 
+/// Peers without room here that may ask for others at a time. Without them nobody could join a network whose seeds are full.
+const VISITORS: usize = 8;
+
 /// How many peers to have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
@@ -60,6 +63,9 @@ pub(crate) struct Gate {
     /// Peers of `keep_dial`: for them there is always room.
     pub(crate) reserved: HashSet<PeerId>,
     connections: HashMap<ConnectionId, Connection>,
+    /// Connections that stay for a moment only: of visitors, for whom there is no room here and who may ask for other peers, and to
+    /// peers that have no room for us. They are not counted.
+    passing: HashSet<ConnectionId>,
     /// Dials that are under way. `true`: somebody asked for it; `false`: a lookup of discovery wants it.
     dials: HashMap<ConnectionId, bool>,
 }
@@ -84,6 +90,7 @@ impl Gate {
             bans,
             reserved: HashSet::new(),
             connections: HashMap::new(),
+            passing: HashSet::new(),
             dials: HashMap::new(),
         }
     }
@@ -93,10 +100,22 @@ impl Gate {
         self.dials.insert(id, true);
     }
 
-    pub(crate) fn is_connected(&self, peer: &PeerId) -> bool {
-        self.connections
-            .values()
-            .any(|connection| connection.peer == *peer)
+    /// Whether the connection is one of a visitor, or to a peer without room.
+    pub(crate) fn is_passing(&self, id: ConnectionId) -> bool {
+        self.passing.contains(&id)
+    }
+
+    /// The peer at the other end has no room for us.
+    pub(crate) fn pass(&mut self, id: ConnectionId) {
+        if self.connections.contains_key(&id) {
+            self.passing.insert(id);
+        }
+    }
+
+    /// Connections that count.
+    fn staying(&self) -> impl Iterator<Item = &Connection> {
+        let staying = |(id, connection)| (!self.passing.contains(id)).then_some(connection);
+        self.connections.iter().filter_map(staying)
     }
 
     /// How many more outbound peers discovery may dial.
@@ -105,8 +124,7 @@ impl Gate {
             return 0;
         }
         let outbound: HashSet<_> = self
-            .connections
-            .values()
+            .staying()
             .filter(|connection| connection.outbound)
             .map(|c| c.peer)
             .collect();
@@ -116,10 +134,7 @@ impl Gate {
     }
 
     fn peers(&self) -> HashSet<PeerId> {
-        self.connections
-            .values()
-            .map(|connection| connection.peer)
-            .collect()
+        self.staying().map(|connection| connection.peer).collect()
     }
 
     fn check_ban(&self, peer: Option<PeerId>, ip: Option<IpAddr>) -> Result<(), Denied> {
@@ -128,14 +143,13 @@ impl Gate {
             .map_or(Ok(()), |ban| Err(Denied::Banned(Box::new(ban.clone()))))
     }
 
-    fn check_inbound(&self, peer: PeerId, ip: Option<IpAddr>) -> Result<(), Denied> {
+    /// Whether there is room to stay (`true`) or to visit.
+    fn check_inbound(&self, peer: PeerId, ip: Option<IpAddr>) -> Result<bool, Denied> {
         self.check_ban(Some(peer), ip)?;
+        self.check_duplicate(peer)?;
         let peers = self.peers();
-        if self.reserved.contains(&peer) || peers.contains(&peer) {
-            return Ok(());
-        }
-        if peers.len() >= self.room.peers {
-            return Err(Denied::Full(peers.len()));
+        if self.reserved.contains(&peer) {
+            return Ok(true);
         }
         if let Some(ip) = ip.filter(|ip| !is_shared(*ip)) {
             let here: HashSet<_> = self
@@ -148,12 +162,27 @@ impl Gate {
                 return Err(Denied::Crowded(here.len(), ip));
             }
         }
-        Ok(())
+        if peers.len() < self.room.peers {
+            Ok(true)
+        } else if self.passing.len() < VISITORS {
+            Ok(false)
+        } else {
+            Err(Denied::Full(peers.len()))
+        }
     }
 
     fn check_outbound(&self, peer: PeerId, ip: Option<IpAddr>) -> Result<(), Denied> {
         self.check_ban(Some(peer), ip)?;
-        if self.is_connected(&peer) {
+        self.check_duplicate(peer)
+    }
+
+    /// The first connection to a peer is kept and any further one refused, on both sides alike.
+    fn check_duplicate(&self, peer: PeerId) -> Result<(), Denied> {
+        if self
+            .connections
+            .values()
+            .any(|connection| connection.peer == peer)
+        {
             Err(Denied::Duplicate(peer))
         } else {
             Ok(())
@@ -180,12 +209,14 @@ impl NetworkBehaviour for Gate {
 
     fn handle_established_inbound_connection(
         &mut self,
-        _: ConnectionId,
+        id: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.check_inbound(peer, ip_of(remote)).map_err(deny)?;
+        if !self.check_inbound(peer, ip_of(remote)).map_err(deny)? {
+            self.passing.insert(id);
+        }
         Ok(dummy::ConnectionHandler)
     }
 
@@ -234,6 +265,11 @@ impl NetworkBehaviour for Gate {
             }
             FromSwarm::ConnectionClosed(old) => {
                 self.connections.remove(&old.connection_id);
+                self.passing.remove(&old.connection_id);
+            }
+            // somebody else refused it
+            FromSwarm::ListenFailure(failure) => {
+                self.passing.remove(&failure.connection_id);
             }
             FromSwarm::DialFailure(failure) => {
                 self.dials.remove(&failure.connection_id);

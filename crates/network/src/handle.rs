@@ -98,8 +98,8 @@ impl Network {
         self.tell(Command::DropRequest(id)).await;
     }
 
-    /// Says whether a transaction is to be passed on. To be called once for each message on [`Topic::Transactions`], within some ten
-    /// seconds: a message that is judged later is not passed on.
+    /// Says whether a transaction is to be passed on. To be called once for each message on [`Topic::Transactions`], within some
+    /// seven seconds: a message that is judged later is not passed on.
     pub async fn verdict(&self, id: MessageId, from: PeerId, verdict: Verdict) {
         self.tell(Command::Verdict(id, from, verdict)).await;
     }

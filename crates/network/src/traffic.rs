@@ -185,6 +185,7 @@ const MEMORY: Duration = Duration::from_secs(5);
 pub(crate) struct Rates {
     since: Instant,
     sampled: Instant,
+    heard: Instant,
     sums: (u64, u64),
     current: (f64, f64),
 }
@@ -194,6 +195,7 @@ impl Rates {
         Self {
             since: now,
             sampled: now,
+            heard: now,
             sums: (0, 0),
             current: (0.0, 0.0),
         }
@@ -216,8 +218,16 @@ impl Rates {
         };
         follow(&mut self.current.0, sums.0, self.sums.0);
         follow(&mut self.current.1, sums.1, self.sums.1);
+        if sums.1 != self.sums.1 {
+            self.heard = now;
+        }
         self.sums = sums;
         self.sampled = now;
+    }
+
+    /// When the received bytes were last seen to have grown.
+    pub(crate) fn heard(&self) -> Instant {
+        self.heard
     }
 
     /// Sums and rates as of now.

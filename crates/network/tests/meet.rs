@@ -62,6 +62,25 @@ async fn five_find_each_other_by_one_seed_and_gossip_reaches_all() {
 }
 
 #[tokio::test]
+async fn who_finds_the_seed_full_is_told_of_others() {
+    let seed = start(1, |settings| {
+        settings.max_peers = 1;
+        settings.outbound_peers = 0;
+    })
+    .await;
+    let known = seed.address();
+    let mut first = start(2, |settings| settings.seeds = vec![known.clone()]).await;
+    first.connected(seed.id()).await;
+    let mut second = start(3, |settings| settings.seeds = vec![known.clone()]).await;
+    second.connected(first.id()).await;
+    eventually("the visit is over", async || {
+        peers_of(&second).await == HashSet::from([first.id()])
+    })
+    .await;
+    assert_eq!(peers_of(&seed).await, HashSet::from([first.id()]));
+}
+
+#[tokio::test]
 async fn a_transaction_passes_through_those_in_between() {
     // a line: every node knows the one before it only
     let mut nodes = vec![start(1, |settings| settings.outbound_peers = 0).await];
@@ -202,7 +221,8 @@ async fn who_listens_but_says_nothing_is_given_up() {
 
 #[tokio::test]
 async fn inbound_peers_beyond_the_maximum_are_refused_and_kept_ones_are_not() {
-    let friend = start(4, |_| {}).await;
+    let alone = |settings: &mut Settings| settings.outbound_peers = 0;
+    let friend = start(4, alone).await;
     let mut node = start(1, |settings| {
         settings.max_peers = 2;
         settings.outbound_peers = 0;
@@ -215,14 +235,14 @@ async fn inbound_peers_beyond_the_maximum_are_refused_and_kept_ones_are_not() {
         ];
     })
     .await;
-    let others = [start(2, |_| {}).await, start(3, |_| {}).await];
+    let others = [start(2, alone).await, start(3, alone).await];
     for other in &others {
         other.network.dial(node.address()).await.unwrap();
         node.connected(other.id()).await;
     }
-    let late = start(5, |_| {}).await;
+    let late = start(5, alone).await;
     let error = late.network.dial(node.address()).await.unwrap_err();
-    assert!(matches!(error, DialError::HungUp(_)), "{error}");
+    assert_eq!(error, DialError::Full(node.address().to_string()));
     assert_eq!(node.network.counters().refused, 1);
     assert_eq!(node.network.peer_count(), 2);
 
@@ -233,7 +253,17 @@ async fn inbound_peers_beyond_the_maximum_are_refused_and_kept_ones_are_not() {
     node.disconnected(others[0].id()).await;
     node.network.disconnect(others[1].id()).await.unwrap();
     node.disconnected(others[1].id()).await;
-    late.network.dial(node.address()).await.unwrap();
+    // once its visit is over
+    eventually("there is room", async || {
+        match late.network.dial(node.address()).await {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error, DialError::Full(node.address().to_string()));
+                false
+            }
+        }
+    })
+    .await;
     assert!(node.network.disconnect(others[0].id()).await.is_err());
 }
 

@@ -370,7 +370,7 @@ async fn a_transaction_goes_on_only_when_it_is_accepted() {
 #[tokio::test]
 async fn events_that_nobody_takes_hold_up_the_sender_and_none_is_lost() {
     const VOTES: usize = 300;
-    let mut a = start(1, |settings| settings.limits.events = 4).await;
+    let mut a = start(1, |settings| settings.limits.events = 16).await;
     let mut b = start(2, |_| {}).await;
     b.network.dial(a.address()).await.unwrap();
     b.subscribed(a.id(), Topic::Consensus).await;

@@ -64,10 +64,7 @@ impl Service {
             .iter()
             .filter(|(id, peer)| match who {
                 Banned::Peer(banned) => banned == **id,
-                Banned::Host(ip) => peer
-                    .connections
-                    .iter()
-                    .any(|connection| connection.address.ip() == Some(ip)),
+                Banned::Host(ip) => peer.ip() == Some(ip),
             })
             .map(|(id, _)| *id)
             .collect();

@@ -7,9 +7,8 @@ use libp2p::swarm::{ConnectionError, ConnectionId, ListenError};
 use libp2p::{Multiaddr, PeerId, identify, ping};
 
 use super::Service;
-use super::peers::{Connection, Introduction, Peer};
+use super::peers::{Connection, Peer};
 use crate::gate::Denied;
-use crate::names::version_and_moniker;
 use crate::{
     Banned, DialError, Direction, Event, PeerAddress, PeerInfo, Penalty, UnknownPeer, advertised,
 };
@@ -20,6 +19,8 @@ const REST: Duration = Duration::from_mins(1);
 const STRANGE: Duration = Duration::from_hours(1);
 /// Strangers remembered.
 const STRANGERS: usize = 1024;
+/// A connection is dead if nothing was heard for so long although the peer knocks anew. A ping comes every 15 s.
+const SILENT: Duration = Duration::from_secs(20);
 /// Pings in a row that may go unanswered.
 const MISSED_PINGS: u32 = 2;
 
@@ -44,43 +45,28 @@ impl Service {
             return;
         };
         let address = address.without_peer();
+        if self.swarm.behaviour().gate.is_passing(connection) {
+            self.shared.counts.refused.more();
+        }
         tracing::debug!(peer = %id, %address, ?direction, "connection");
-        let peer = self
-            .peers
-            .entry(id)
-            .or_insert_with(|| Peer::new(self.shared.meters.of(id)));
-        peer.connections.push(Connection {
+        let connection = Connection {
             id: connection,
             address,
             direction,
-        });
-        if peer.introduction.is_some() {
-            self.dial_done(connection, id);
-        }
+        };
+        let peer = Peer::new(connection, self.shared.meters.of(id));
+        self.peers.insert(id, peer);
     }
 
-    pub(super) fn closed(
-        &mut self,
-        id: PeerId,
-        connection: ConnectionId,
-        cause: Option<&ConnectionError>,
-    ) {
-        self.dial_hung_up(connection);
-        let Some(peer) = self.peers.get_mut(&id) else {
+    pub(super) fn closed(&mut self, id: PeerId, cause: Option<&ConnectionError>) {
+        let Some(peer) = self.peers.remove(&id) else {
             return;
         };
-        peer.connections.retain(|one| one.id != connection);
-        if !peer.connections.is_empty() {
-            return;
-        }
-        let introduced = self
-            .peers
-            .remove(&id)
-            .is_some_and(|peer| peer.introduction.is_some());
-        self.kept.lost(&id, Instant::now());
-        if introduced {
+        self.dial_hung_up(peer.connection.id);
+        if peer.introduction.is_some() {
             let why = cause.map_or_else(|| "closed here".to_owned(), ToString::to_string);
             tracing::info!(peer = %id, why, "peer disconnected");
+            self.kept.lost(&id, Instant::now());
             self.count_peers();
             self.emit(Event::Disconnected(id));
         }
@@ -88,14 +74,10 @@ impl Service {
 
     pub(super) fn identified(&mut self, event: identify::Event) {
         match event {
-            identify::Event::Received {
-                connection_id,
-                peer_id,
-                info,
-            } => {
+            identify::Event::Received { peer_id, info, .. } => {
                 if info.protocol_version == self.names.chain {
-                    self.remember(peer_id, connection_id, &info);
-                    self.introduce(peer_id, &info);
+                    self.remember(peer_id, &info);
+                    self.greet(peer_id, &info.agent_version);
                 } else {
                     self.refuse_stranger(peer_id, &info.protocol_version);
                 }
@@ -108,30 +90,21 @@ impl Service {
     }
 
     /// The handshake is done.
-    fn introduce(&mut self, id: PeerId, info: &identify::Info) {
+    pub(super) fn introduce(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        if peer.introduction.is_some() {
+        let Some(said) = peer.said.take() else {
             return;
-        }
-        let (version, moniker) = version_and_moniker(&info.agent_version);
-        tracing::info!(peer = %id, moniker, version, address = %peer.connections[0].address, "peer connected");
-        peer.introduction = Some(Introduction { moniker, version });
-        let (connections, early) = (
-            peer.connections
-                .iter()
-                .map(|one| one.id)
-                .collect::<Vec<_>>(),
-            std::mem::take(&mut peer.early),
-        );
+        };
+        tracing::info!(peer = %id, moniker = said.moniker, version = said.version, address = %peer.connection.address, "peer connected");
+        peer.introduction = Some(said);
+        let (connection, early) = (peer.connection.id, std::mem::take(&mut peer.early));
         let subscribed: Vec<_> = peer.subscribed.iter().copied().collect();
         self.book.met(&id);
         self.lookup.hurry(Instant::now());
         self.count_peers();
-        for connection in connections {
-            self.dial_done(connection, id);
-        }
+        self.dial_done(connection, id);
         if let Some(info) = self.info(&id) {
             self.emit(Event::Connected(Box::new(info)));
         }
@@ -149,20 +122,21 @@ impl Service {
     }
 
     /// Where the peer can be dialled goes into the book and into the table that others ask.
-    fn remember(&mut self, id: PeerId, connection: ConnectionId, info: &identify::Info) {
+    fn remember(&mut self, id: PeerId, info: &identify::Info) {
         let Some(peer) = self.peers.get(&id) else {
             return;
         };
-        let at = peer.connections.iter().find(|one| one.id == connection);
-        let dialled = at.is_some_and(|one| one.direction == Direction::Outbound);
-        let addresses =
-            advertised::worth_knowing(at.map(|one| &one.address), dialled, &info.listen_addrs);
+        let Connection {
+            address, direction, ..
+        } = &peer.connection;
+        let dialled = *direction == Direction::Outbound;
+        let addresses = advertised::worth_knowing(Some(address), dialled, &info.listen_addrs);
         if info.protocols.contains(&self.names.protocol("kad/1")) {
+            let kad = &mut self.swarm.behaviour_mut().kad;
+            // in place of what it said before: the table would keep all it ever said
+            kad.remove_peer(&id);
             for address in &addresses {
-                self.swarm
-                    .behaviour_mut()
-                    .kad
-                    .add_address(&id, address.to_multiaddr());
+                kad.add_address(&id, address.to_multiaddr());
             }
         }
         self.book.learn(id, addresses);
@@ -186,18 +160,11 @@ impl Service {
             tracing::info!(peer = %id, theirs, ours, "refused: a node of another chain or network");
         }
         self.book.forget(&id);
-        let connections: Vec<_> = self
-            .peers
-            .get(&id)
-            .into_iter()
-            .flat_map(|peer| &peer.connections)
-            .map(|one| one.id)
-            .collect();
-        for connection in connections {
+        if let Some(connection) = self.peers.get(&id).map(|peer| peer.connection.id) {
             self.fail_dial(connection, |address| DialError::OtherChain {
                 address,
-                theirs: theirs.clone(),
-                ours: ours.clone(),
+                theirs,
+                ours,
             });
         }
         self.hang_up(id);
@@ -212,24 +179,14 @@ impl Service {
             .filter(|(_, peer)| {
                 peer.introduction.is_none() && now.saturating_duration_since(peer.since) > timeout
             })
-            .map(|(id, peer)| {
-                (
-                    *id,
-                    peer.connections
-                        .iter()
-                        .map(|one| one.id)
-                        .collect::<Vec<_>>(),
-                )
-            })
+            .map(|(id, peer)| (*id, peer.connection.id))
             .collect();
-        for (id, connections) in late {
+        for (id, connection) in late {
             self.shared.counts.refused.more();
-            for connection in connections {
-                self.fail_dial(connection, |address| DialError::Handshake {
-                    address,
-                    timeout,
-                });
-            }
+            self.fail_dial(connection, |address| DialError::Handshake {
+                address,
+                timeout,
+            });
             self.charge(
                 id,
                 Penalty::TROUBLE,
@@ -259,15 +216,27 @@ impl Service {
     }
 
     pub(super) fn inbound_refused(&mut self, from: &Multiaddr, error: &ListenError) {
-        match error {
-            ListenError::Denied { cause } => {
+        let ListenError::Denied { cause } = error else {
+            tracing::debug!(%from, %error, "a connection did not come about");
+            return;
+        };
+        match cause.downcast_ref::<Denied>() {
+            Some(Denied::Duplicate(id)) => self.check_alive(*id),
+            denied => {
                 self.shared.counts.refused.more();
-                let reason = cause
-                    .downcast_ref::<Denied>()
-                    .map_or_else(|| "too many connections".to_owned(), ToString::to_string);
+                let why = || "too many connections".to_owned();
+                let reason = denied.map_or_else(why, ToString::to_string);
                 tracing::debug!(%from, reason, "refused a connection");
             }
-            error => tracing::debug!(%from, %error, "a connection did not come about"),
+        }
+    }
+
+    /// A peer connects that is connected already: it may have lost power and know nothing of the old connection, which then is silent.
+    fn check_alive(&mut self, id: PeerId) {
+        let silent = |peer: &Peer| peer.heard().elapsed() > SILENT;
+        if self.peers.get(&id).is_some_and(silent) {
+            tracing::info!(peer = %id, "a peer comes anew and its old connection is silent; hanging up the old one");
+            self.hang_up(id);
         }
     }
 
@@ -280,7 +249,7 @@ impl Service {
         Ok(())
     }
 
-    /// Closes all connections to a peer; that they are closed is told later.
+    /// Closes the connection to a peer; that it is closed is told later.
     pub(super) fn hang_up(&mut self, id: PeerId) {
         // it may have gone by itself
         let _ = self.swarm.disconnect_peer_id(id);

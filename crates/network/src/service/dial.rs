@@ -90,10 +90,7 @@ impl Service {
             Some(DialError::Vault)
         } else if asked >= ASKED {
             Some(DialError::Busy(asked))
-        } else if address
-            .peer()
-            .is_some_and(|peer| self.peers.contains_key(&peer))
-        {
+        } else if self.is_connected(&address) {
             Some(DialError::Duplicate)
         } else {
             None
@@ -102,6 +99,15 @@ impl Service {
             Some(error) => answer(reply, Err(error)),
             None => self.dial(address, Purpose::Asked(reply)),
         }
+    }
+
+    /// Whether the peer, or whoever is at the address, is connected and stays.
+    fn is_connected(&self, address: &PeerAddress) -> bool {
+        let place = address.clone().without_peer();
+        self.peers
+            .iter()
+            .filter(|(_, peer)| peer.introduction.is_some())
+            .any(|(id, peer)| address.peer() == Some(*id) || peer.connection.address == place)
     }
 
     fn dial(&mut self, address: PeerAddress, purpose: Purpose) {
@@ -219,10 +225,18 @@ impl Service {
             },
             _ => None,
         };
-        let error = explain(error, place);
+        let error = match duplicate {
+            // it was asked a moment ago
+            Some(peer) if self.is_passing(peer) => return self.end(dial, DialError::Full(place)),
+            _ => explain(error, place),
+        };
         match (duplicate, &dial.purpose) {
             // it is there, by a connection of its own
-            (Some(peer), Purpose::Kept) => self.reached_kept(&dial.address, peer),
+            (Some(peer), Purpose::Kept) => {
+                self.reached_kept(&dial.address, peer);
+                // if both dialled at once, both may have refused; not at once again
+                self.kept.lost(&peer, Instant::now());
+            }
             (Some(peer), Purpose::Seed) => self.seeds.reached(&dial.address, peer),
             _ => self.end(dial, error),
         }

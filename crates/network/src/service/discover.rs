@@ -36,6 +36,11 @@ impl Lookup {
         };
     }
 
+    /// Somebody is there to be asked for a moment only.
+    pub(super) fn now(&mut self, now: Instant) {
+        self.after = now;
+    }
+
     /// Whether it is time; the next time comes after twice the pause.
     fn is_due(&mut self, now: Instant) -> bool {
         let due = self.after <= now;

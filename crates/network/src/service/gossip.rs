@@ -83,7 +83,7 @@ impl Service {
         }
     }
 
-    pub(super) fn gossiped(&mut self, event: gossipsub::Event) {
+    pub(super) fn gossiped(&mut self, event: gossipsub::Event, kind: Topic) {
         match event {
             gossipsub::Event::Message {
                 propagation_source,
@@ -126,7 +126,7 @@ impl Service {
                 failed_messages,
             } => {
                 let lost = failed_messages.total() + failed_messages.timeout;
-                self.slow(peer_id, u64::try_from(lost).unwrap_or(u64::MAX));
+                self.slow(peer_id, kind, u64::try_from(lost).unwrap_or(u64::MAX));
             }
             gossipsub::Event::GossipsubNotSupported { .. } => {}
         }
@@ -170,11 +170,11 @@ impl Service {
     }
 
     /// A peer did not take messages that were meant for it.
-    fn slow(&mut self, id: PeerId, lost: u64) {
+    fn slow(&mut self, id: PeerId, kind: Topic, lost: u64) {
         if lost == 0 {
             return;
         }
-        self.shared.counts.dropped[0].add(lost);
+        self.shared.counts.dropped[place(kind)].add(lost);
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };

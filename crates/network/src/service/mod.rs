@@ -9,6 +9,7 @@ mod gossip;
 mod peers;
 mod start;
 mod status;
+mod welcome;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use crate::handle::Shared;
 use crate::lanes::Outbox;
 use crate::names::Names;
 use crate::targets::Targets;
-use crate::{Event, PeerAddress, Settings};
+use crate::{Event, PeerAddress, Settings, Topic};
 
 /// How often time is looked at: deadlines, dials that are due, rates.
 const TICK: Duration = Duration::from_millis(250);
@@ -131,13 +132,8 @@ impl Service {
             } => {
                 self.established(peer_id, connection_id, &endpoint);
             }
-            SwarmEvent::ConnectionClosed {
-                peer_id,
-                connection_id,
-                cause,
-                ..
-            } => {
-                self.closed(peer_id, connection_id, cause.as_ref());
+            SwarmEvent::ConnectionClosed { peer_id, cause, .. } => {
+                self.closed(peer_id, cause.as_ref());
             }
             SwarmEvent::IncomingConnectionError {
                 send_back_addr,
@@ -178,11 +174,11 @@ impl Service {
         match event {
             BehaviourEvent::Identify(event) => self.identified(event),
             BehaviourEvent::Ping(event) => self.pinged(event),
-            BehaviourEvent::Consensus(event) | BehaviourEvent::Transactions(event) => {
-                self.gossiped(event);
-            }
+            BehaviourEvent::Consensus(event) => self.gossiped(event, Topic::Consensus),
+            BehaviourEvent::Transactions(event) => self.gossiped(event, Topic::Transactions),
             BehaviourEvent::Requests(event) => self.exchanged(event),
             BehaviourEvent::Status(event) => self.status_exchanged(event),
+            BehaviourEvent::Welcome(event) => self.welcomed(event),
             BehaviourEvent::Kad(event) => self.looked_up(event),
             BehaviourEvent::Mdns(event) => self.found_near(event),
             BehaviourEvent::Upnp(event) => port_mapped(&event),
@@ -195,6 +191,7 @@ impl Service {
         let now = Instant::now();
         self.check_stall(now);
         self.check_handshakes(now);
+        self.see_off(now);
         self.expire(now);
         if now.saturating_duration_since(self.looked) >= LOOK {
             self.looked = now;

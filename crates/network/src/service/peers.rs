@@ -33,8 +33,12 @@ pub(super) struct Introduction {
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) since: Instant,
-    /// Oldest first.
-    pub(super) connections: Vec<Connection>,
+    /// The only one: gossip divides what it sends among all connections, and half of it would be lost with a dead one.
+    pub(super) connection: Connection,
+    /// What it said of itself, before the handshake was done.
+    pub(super) said: Option<Introduction>,
+    /// Whether it was asked for room.
+    pub(super) asked_for_room: bool,
     /// Known when the handshake is done.
     pub(super) introduction: Option<Introduction>,
     /// What came before the handshake was done: told right after it.
@@ -65,11 +69,13 @@ pub(super) enum Told {
 }
 
 impl Peer {
-    pub(super) fn new(meter: Arc<Meter>) -> Self {
+    pub(super) fn new(connection: Connection, meter: Arc<Meter>) -> Self {
         let now = Instant::now();
         Self {
             since: now,
-            connections: Vec::new(),
+            connection,
+            said: None,
+            asked_for_room: false,
             introduction: None,
             early: VecDeque::new(),
             subscribed: HashSet::new(),
@@ -94,9 +100,12 @@ impl Peer {
     }
 
     pub(super) fn ip(&self) -> Option<IpAddr> {
-        self.connections
-            .iter()
-            .find_map(|connection| connection.address.ip())
+        self.connection.address.ip()
+    }
+
+    /// When something was last received from it, within a second.
+    pub(super) fn heard(&self) -> Instant {
+        self.rates.heard()
     }
 
     /// To be called often; takes readings once a second.
@@ -115,14 +124,13 @@ impl Peer {
     ) -> Option<PeerInfo> {
         let now = Instant::now();
         let introduction = self.introduction.as_ref()?;
-        let connection = self.connections.first()?;
         Some(PeerInfo {
             peer,
             moniker: introduction.moniker.clone(),
             version: introduction.version.clone(),
             network_id: network_id.to_owned(),
-            address: connection.address.clone(),
-            direction: connection.direction,
+            address: self.connection.address.clone(),
+            direction: self.connection.direction,
             kept,
             duration: now.saturating_duration_since(self.since),
             ping: self.ping,
