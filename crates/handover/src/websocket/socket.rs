@@ -1,7 +1,7 @@
 //! One WebSocket, seen by the program that serves it.
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
@@ -27,6 +27,7 @@ pub struct WebSocket {
     input: BytesMut,
     cutter: Cutter,
     engine: tungstenite::WebSocket<Pipe>,
+    heard: Instant,
 }
 
 /// What [`WebSocket::next`] woke up for.
@@ -66,6 +67,7 @@ impl WebSocket {
             connection,
             input: BytesMut::new(),
             cutter: Cutter::new(MESSAGE_LIMIT),
+            heard: Instant::now(),
             engine: tungstenite::WebSocket::from_raw_socket(
                 pipe,
                 Role::Server,
@@ -108,9 +110,14 @@ impl WebSocket {
             match self.connection.turn(&mut self.input).await? {
                 Turn::Asked(asked) => return Ok(Event::Asked(asked)),
                 Turn::Read(0) => return Ok(Event::Closed(None)),
-                Turn::Read(_) => {}
+                Turn::Read(_) => self.heard = Instant::now(),
             }
         }
+    }
+
+    /// When the peer was last heard of, be it by a pong: for those who ask silent peers whether they are there.
+    pub fn last_heard(&self) -> Instant {
+        self.heard
     }
 
     /// Handles what has arrived whole, up to the next event.
