@@ -55,7 +55,7 @@ fn restore(namespace: &Namespace, request: Restore) -> Answer {
         ));
     }
     let backup: Backup =
-        structured(image.into()).map_err(|complaint| Fault::body(complaint.alone()))?;
+        structured(image.into()).map_err(|complaint| Fault::body(complaint.alone("")))?;
     let (wallet, keys) = (namespace.wallet()?, namespace.keys()?);
     keys.import_image(&backup.key_images)
         .map_err(|error| Fault::from(error).context("restore key images"))?;

@@ -65,7 +65,7 @@ impl Build {
             }
         }
         let mut request: BuildRequest =
-            structured(request).map_err(|complaint| Fault::body(complaint.alone()))?;
+            structured(request).map_err(|complaint| Fault::body(complaint.alone("")))?;
         request.actions = self.actions;
         Ok(request)
     }

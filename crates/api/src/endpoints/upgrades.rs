@@ -211,7 +211,7 @@ fn build(namespace: &Namespace, request: Build) -> Answer {
     let mut votes = Vec::with_capacity(request.signatures.len());
     for signature in request.signatures {
         let given: Given =
-            structured(signature.into()).map_err(|complaint| Fault::body(complaint.alone()))?;
+            structured(signature.into()).map_err(|complaint| Fault::body(complaint.alone("")))?;
         let mut signature = [0; 64];
         hex::decode_to_slice(&given.signature, &mut signature).map_err(|error| {
             Fault::body(format!("signature of member {}: {error}", given.member))
@@ -248,7 +248,7 @@ fn build(namespace: &Namespace, request: Build) -> Answer {
             "control_program": hex::encode(program),
         },
     ]}))
-    .map_err(|complaint| Fault::body(complaint.alone()))?;
+    .map_err(|complaint| Fault::body(complaint.alone("")))?;
     let template = namespace.wallet()?.build(&build, Timestamp::now())?;
     Ok(Reply::of(&template))
 }

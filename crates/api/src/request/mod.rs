@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::fault::Fault;
 pub(crate) use field::{Field, Hex, Schema, hex_fault, structured};
-pub(crate) use parse::parse;
+pub(crate) use parse::{parse, parse_whole};
 
 /// What an endpoint takes.
 pub(crate) trait Request: Sized + Default + Send + 'static {
@@ -21,11 +21,17 @@ pub(crate) trait Request: Sized + Default + Send + 'static {
 
     /// Reads a body.
     fn read(body: &[u8]) -> Result<Self, Fault> {
+        let value = parse(body).map_err(Fault::body)?;
+        Self::from_value(value, "api.").map_err(Fault::body)
+    }
+
+    /// Reads a value; `package` is where Go has the type.
+    fn from_value(value: Value, package: &str) -> Result<Self, String> {
         let mut request = Self::default();
-        let fields = match parse(body).map_err(Fault::body)? {
+        let fields = match value {
             Value::Object(fields) => fields,
             Value::Null => return Ok(request),
-            other => return Err(Fault::body(Complaint::of(&other, Self::NAME).alone())),
+            other => return Err(Complaint::of(&other, Self::NAME).alone(package)),
         };
         // Go reads on after a value of the wrong type, and tells the first one; a text that is wrong ends it
         let mut mistyped = None;
@@ -35,16 +41,13 @@ pub(crate) trait Request: Sized + Default + Send + 'static {
             };
             match slot.put(value) {
                 Ok(()) => {}
-                Err(Complaint::Text(wrong)) => return Err(Fault::body(wrong)),
+                Err(Complaint::Text(wrong)) => return Err(wrong),
                 Err(complaint) => {
                     mistyped.get_or_insert_with(|| complaint.in_field(Self::NAME, name));
                 }
             }
         }
-        match mistyped {
-            Some(complaint) => Err(Fault::body(complaint)),
-            None => Ok(request),
-        }
+        mistyped.map_or(Ok(request), Err)
     }
 }
 
@@ -153,12 +156,12 @@ impl Complaint {
         }
     }
 
-    pub(crate) fn alone(self) -> String {
+    pub(crate) fn alone(self, package: &str) -> String {
         match self {
             Self::Type { found, wanted } => {
                 let (package, wanted) = match wanted {
                     "" => ("", "struct"),
-                    named => ("api.", named),
+                    named => (package, named),
                 };
                 format!("json: cannot unmarshal {found} into Go value of type {package}{wanted}")
             }

@@ -15,6 +15,20 @@ pub(crate) fn parse(body: &[u8]) -> Result<Value, String> {
     Value::deserialize(&mut reader).map_err(|error| complaint(text, &error))
 }
 
+/// Reads a text that is one value and nothing else. The error is Go's text.
+pub(crate) fn parse_whole(body: &[u8]) -> Result<Value, String> {
+    let ended = |error: String| match error.as_str() {
+        "EOF" | "unexpected EOF" => "unexpected end of JSON input".to_owned(),
+        _ => error,
+    };
+    let value = parse(body).map_err(ended)?;
+    let text = String::from_utf8_lossy(body);
+    match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+        Ok(_) => Ok(value),
+        Err(error) => Err(complaint(&text, &error)),
+    }
+}
+
 fn complaint(text: &str, error: &serde_json::Error) -> String {
     if error.classify() == Category::Eof {
         return "unexpected EOF".to_owned();
@@ -31,6 +45,7 @@ fn complaint(text: &str, error: &serde_json::Error) -> String {
         "expected `,` or `]`" => "after array element",
         "expected ident" => "in literal",
         "invalid escape" => "in string escape code",
+        "trailing characters" => "after top-level value",
         "invalid number" => "in numeric literal",
         "trailing comma" => "looking for beginning of value or object key string",
         said if said.starts_with("control character") => "in string literal",
