@@ -37,8 +37,6 @@ pub enum Source {
 pub enum Kind {
     /// Text, as it is.
     Text,
-    /// A list of texts.
-    Texts,
     /// `true`, or anything else for false.
     Bool,
     /// An integer.
@@ -47,8 +45,6 @@ pub enum Kind {
     Count,
     /// Bytes, as hexadecimal digits.
     Hex,
-    /// A list of bytes.
-    Hexes,
     /// An extended public key: 64 bytes.
     Xpub,
     /// A list of extended public keys, `null` if there are none.
@@ -59,8 +55,8 @@ pub enum Kind {
     Template,
     /// A transaction, as hexadecimal digits.
     Transaction,
-    /// Any JSON.
-    Json,
+    /// A list of any JSON.
+    Jsons,
 }
 
 /// When a field is sent.
@@ -147,24 +143,25 @@ impl Field {
 fn read(kind: Kind, first: &str, all: &[String]) -> Result<Value, Complaint> {
     Ok(match kind {
         Kind::Text => json!(first),
-        Kind::Texts => json!(all),
         Kind::Bool => json!(first.eq_ignore_ascii_case("true")),
         Kind::Number => json!(number(first)?),
         Kind::Count => json!(amount(first)?),
         Kind::Hex => json!(hex(first)?),
-        Kind::Hexes => list(all, hex)?,
         Kind::Xpub => json!(xpub(first)?),
         Kind::Xpubs if all.is_empty() => Value::Null,
         Kind::Xpubs => list(all, xpub)?,
         Kind::Definition => definition(first)?,
         Kind::Template => json::template(json::read(first)?)?,
         Kind::Transaction => json!(transaction(first)?),
-        Kind::Json => json::read(first)?,
+        Kind::Jsons => list(all, json::read)?,
     })
 }
 
-fn list(all: &[String], read: fn(&str) -> Result<String, Complaint>) -> Result<Value, Complaint> {
-    let items: Result<Vec<_>, _> = all.iter().map(|item| read(item)).collect();
+fn list<T: Into<Value>>(
+    all: &[String],
+    read: fn(&str) -> Result<T, Complaint>,
+) -> Result<Value, Complaint> {
+    let items: Result<Vec<T>, _> = all.iter().map(|item| read(item)).collect();
     items.map(Value::from)
 }
 

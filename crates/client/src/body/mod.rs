@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 pub(crate) use block::{block, block_of_flags, merkle_proof};
 pub(crate) use build::build;
 pub use field::{Field, Kind, Sent, Source};
-pub(crate) use field::{argument, flag, rest};
+pub(crate) use field::{amount, argument, flag, rest};
 pub(crate) use json::{chain_templates, posted, raw_transactions, signed, templates, whole};
 
 use crate::input::Input;
@@ -52,7 +52,8 @@ impl Command {
                         object.insert(field.key.to_owned(), value);
                     }
                 }
-                Ok(Some(Value::Object(object)))
+                // a command with nothing but optional flags, none of them given
+                Ok((!object.is_empty()).then_some(Value::Object(object)))
             }
             Body::Made(make) => make(input).map(Some),
         }

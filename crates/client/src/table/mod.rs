@@ -14,6 +14,7 @@ mod node;
 mod row;
 mod tokens;
 mod transactions;
+mod upgrades;
 mod wallet;
 
 pub use row::{Answer, Arguments, Body, Command, Endpoint, Flag, FlagKind, Origin, Requirement};
@@ -33,6 +34,7 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
         keys::ROWS,
         node::ROWS,
         transactions::ROWS,
+        upgrades::ROWS,
         wallet::ROWS,
     ]
     .into_iter()

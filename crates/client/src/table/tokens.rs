@@ -1,7 +1,7 @@
 //! Access tokens.
 
-use super::{Answer, Command, exactly, row};
-use crate::body::argument;
+use super::{Answer, Command, exactly, row, text};
+use crate::body::{argument, flag};
 
 pub(super) const ROWS: &[Command] = &[
     row(
@@ -10,7 +10,8 @@ pub(super) const ROWS: &[Command] = &[
         "Create a new access token",
     )
     .takes(exactly(1))
-    .sends(&[argument("id", 0)]),
+    .flags(&[text("type", "whatever you want to write on it").added()])
+    .sends(&[argument("id", 0), flag("type", "type").if_given()]),
     row("list-access-tokens", "", "List the existing access tokens").prints(Answer::List),
     row("delete-access-token", "<tokenID>", "Delete an access token")
         .takes(exactly(1))

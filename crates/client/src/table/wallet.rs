@@ -1,7 +1,10 @@
 //! The wallet as a whole.
 
-use super::{Command, addition, at_least, exactly, row};
-use crate::body::{Kind, rest, whole};
+use serde_json::{Value, json};
+
+use super::{Answer, Command, addition, at_least, count, exactly, row};
+use crate::body::{Complaint, Kind, amount, flag, rest, whole};
+use crate::input::Input;
 
 pub(super) const ROWS: &[Command] = &[
     row("wallet-info", "", "Print the information of wallet").of_wallet(),
@@ -11,7 +14,28 @@ pub(super) const ROWS: &[Command] = &[
         "Trigger to rescan block information into related wallet",
     )
     .of_wallet()
+    .flags(&[count(
+        "from",
+        "the first block to look at again; only batond knows it",
+    )
+    .added()])
+    .sends(&[flag("from_height", "from").is(Kind::Count).if_given()])
     .says("Successfully trigger rescanning wallet"),
+    addition(
+        "list-reservations",
+        "",
+        "List the outputs that built transactions hold back (of batond)",
+    )
+    .of_wallet()
+    .prints(Answer::List),
+    addition(
+        "release-reservation",
+        "<reservationID> | <outputID>",
+        "Let go of outputs that are held back (of batond)",
+    )
+    .of_wallet()
+    .takes(exactly(1))
+    .makes(reservation),
     addition(
         "backup-wallet",
         "",
@@ -37,3 +61,12 @@ pub(super) const ROWS: &[Command] = &[
     .sends(&[rest("xpubs", 0).is(Kind::Xpubs)])
     .says("Successfully trigger recovering wallet"),
 ];
+
+/// A reservation has a number; an output's id has more digits than any number.
+fn reservation(input: &Input) -> Result<Value, Complaint> {
+    let which = input.argument(0);
+    if which.len() == 64 {
+        return Ok(json!({ "output_id": which }));
+    }
+    Ok(json!({ "id": amount(which)? }))
+}
