@@ -9,10 +9,11 @@ import { ACCESS } from "./steps/access.mjs";
 import { CHAIN } from "./steps/chain.mjs";
 import { LOOKS } from "./steps/looks.mjs";
 import { MONEY } from "./steps/money.mjs";
+import { SAID } from "./steps/said.mjs";
 import { WALLET } from "./steps/wallet.mjs";
 
 const STOP = Symbol("stop");
-const STEPS = [...WALLET, ...CHAIN, ...MONEY, ...LOOKS, ...ACCESS];
+const STEPS = [...WALLET, ...CHAIN, ...MONEY, ...SAID, ...LOOKS, ...ACCESS];
 
 const home = mkdtempSync(join(tmpdir(), "dashboard-home-"));
 const shots = process.env.SHOTS ?? mkdtempSync(join(tmpdir(), "dashboard-shots-"));

@@ -33,7 +33,11 @@ export function assetOf(id) {
   return { id, alias: known?.alias && known.alias !== id ? known.alias : null, decimals: decimalsOf(known) };
 }
 
-export const accountOf = (id) => book.value.accounts.find((account) => account.id === id) ?? null;
+/** What an account is called: it may have no alias. */
+export const accountName = ({ alias, id }) => alias || id;
+
+/** [id, name] of each account, for a select. */
+export const accountChoices = () => book.value.accounts.map((account) => [account.id, accountName(account)]);
 
 export const keyOf = (xpub) => book.value.keys.find((key) => key.xpub === xpub) ?? null;
 

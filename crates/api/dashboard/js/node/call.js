@@ -9,6 +9,9 @@ const DEADLINE_MS = 30_000;
 /** Where the API is: the folder that holds dashboard/. For a namespace that is /ns/<name>/. */
 export const ROOT = new URL(location.pathname.replace(/dashboard(\/.*)?$/, ""), location.origin);
 
+/** The namespace that this page is about; null for the one at the root. */
+export const NAMESPACE = /\/ns\/([^/]+)\/$/.exec(ROOT.pathname)?.[1] ?? null;
+
 /** How far the node's clock is ahead of ours, in ms, as its answers tell. */
 let skew = 0;
 

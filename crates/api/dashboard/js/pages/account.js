@@ -1,7 +1,7 @@
 // One account: what it holds, where it is paid to, what it did.
 
 import { h } from "../base/dom.js";
-import { book, refreshBook } from "../node/book.js";
+import { accountName, book, refreshBook } from "../node/book.js";
 import { call } from "../node/call.js";
 import { wallet } from "../node/pulse.js";
 import { go, to } from "../shell/router.js";
@@ -46,7 +46,7 @@ function body(scope, account, tab) {
     "div.stack",
     h(
       "div.page-head",
-      h("h2.account-name", h("span.faint", "Account "), account.alias),
+      h("h2.account-name", h("span.faint", "Account "), accountName(account)),
       h("a.button.primary", { href: to("send", "", { account: account.id }) }, "Send"),
       h("button", { type: "button", onclick: () => newAddress(account.id) }, "New address"),
       h("button", { type: "button", onclick: () => rename(account) }, "Rename"),
@@ -72,14 +72,14 @@ function balances(scope, id) {
 function rename(account) {
   const alias = input({ value: account.alias });
   ask({
-    title: `Rename “${account.alias}”`,
+    title: `Rename “${accountName(account)}”`,
     fields: [field("New alias", alias)],
     submit: "Rename",
     act: async () => {
       const next = required(alias);
       await call("update-account-alias", { account_id: account.id, new_alias: next });
       await refreshBook();
-      return `“${account.alias}” is now “${next}”`;
+      return `“${accountName(account)}” is now “${next}”`;
     },
   });
 }
@@ -87,17 +87,17 @@ function rename(account) {
 function remove(account) {
   const alias = input();
   ask({
-    title: `Delete “${account.alias}”`,
+    title: `Delete “${accountName(account)}”`,
     says: "The wallet forgets the account and its addresses. Funds stay on the chain and come back if an account is made from the same keys again.",
-    fields: [field(`Type “${account.alias}” to confirm`, alias)],
+    fields: [field(`Type “${accountName(account)}” to confirm`, alias)],
     submit: "Delete account",
     danger: true,
     act: async () => {
-      if (required(alias) !== account.alias) throw new Wrong(alias, "That is not its alias");
+      if (required(alias) !== accountName(account)) throw new Wrong(alias, "That is not its alias");
       await call("delete-account", { account_id: account.id });
       await refreshBook();
       go("accounts");
-      return `Account “${account.alias}” deleted`;
+      return `Account “${accountName(account)}” deleted`;
     },
   });
 }

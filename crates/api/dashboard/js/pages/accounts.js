@@ -4,7 +4,7 @@ import { BTM } from "../base/amount.js";
 import { h } from "../base/dom.js";
 import { known } from "../base/signal.js";
 import { plural } from "../base/format.js";
-import { book, keyOf, refreshBook } from "../node/book.js";
+import { accountName, book, keyOf, refreshBook } from "../node/book.js";
 import { call } from "../node/call.js";
 import { wallet } from "../node/pulse.js";
 import { go, to } from "../shell/router.js";
@@ -18,7 +18,7 @@ import { hash, money } from "../ui/value.js";
 export function page(scope) {
   const list = table(
     [
-      { head: "Account", cell: ({ id, alias }) => h("a", { href: to("account", id) }, alias) },
+      { head: "Account", cell: (account) => h("a", { href: to("account", account.id) }, accountName(account)) },
       { head: "BTM", class: "num", cell: ({ btm }) => money(btm, BTM, { unit: false }) },
       { head: "Other assets", class: "num wide", cell: ({ others }) => (others ? plural(others, "asset") : h("span.faint", "–")) },
       { head: "Signatures", class: "num wide", cell: ({ quorum, xpubs }) => `${quorum} of ${xpubs.length}` },
@@ -80,7 +80,7 @@ export async function createAccount() {
       const account = await call("create-account", { root_xpubs: xpubs, quorum: Number(needed), alias: required(alias) });
       await refreshBook();
       go("account", account.id);
-      return `Account “${account.alias}” created`;
+      return `Account “${accountName(account)}” created`;
     },
   });
 }

@@ -2,7 +2,7 @@
 
 import { h, put } from "../base/dom.js";
 import { signal } from "../base/signal.js";
-import { book } from "../node/book.js";
+import { accountChoices, book } from "../node/book.js";
 import { call } from "../node/call.js";
 import { to } from "../shell/router.js";
 import { accountFilter } from "../ui/accountfilter.js";
@@ -46,8 +46,8 @@ export function addressList(scope, account) {
 }
 
 export function newAddress(wanted = "") {
-  const { accounts } = book.value;
-  const account = select(accounts.map(({ id, alias }) => [id, alias]), { value: wanted });
+  const accounts = accountChoices();
+  const account = select(accounts, { value: wanted });
   const body = h("div.stack");
   const dialog = openDialog({ title: "New address", content: body });
   body.append(

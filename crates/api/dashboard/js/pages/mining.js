@@ -1,7 +1,7 @@
 // Whether this node makes blocks, and who gets the rewards.
 
 import { h } from "../base/dom.js";
-import { book } from "../node/book.js";
+import { accountChoices, book } from "../node/book.js";
 import { call } from "../node/call.js";
 import { hurry, net } from "../node/pulse.js";
 import { to } from "../shell/router.js";
@@ -58,7 +58,7 @@ function switchForm(on, reload) {
 
 function rewards(address, reload) {
   const next = input({ class: "mono", value: "", placeholder: "an address of this wallet" });
-  const account = select([["", "a new address of…"], ...book.value.accounts.map(({ id, alias }) => [id, alias])], { "aria-label": "Account for a new address" });
+  const account = select([["", "a new address of…"], ...accountChoices()], { "aria-label": "Account for a new address" });
   account.addEventListener("change", async () => {
     if (!account.value) return;
     const made = await call("create-account-receiver", { account_id: account.value }).catch((failure) => (next.complain(failure.msg), null));

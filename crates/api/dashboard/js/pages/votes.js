@@ -24,7 +24,7 @@ export function voteList(scope, account) {
   const list = table(
     [
       { head: "Validator", class: "more", cell: ({ vote }) => hash(vote, { what: "the validator’s public key" }) },
-      !account && { head: "Account", cell: ({ id, alias }) => h("a", { href: to("account", id) }, alias) },
+      !account && { head: "Account", cell: ({ id, alias }) => h("a", { href: to("account", id) }, alias || id) },
       { head: "Votes", class: "num", cell: ({ amount }) => money(amount) },
       { head: "", class: "acts", cell: ({ id, vote, amount }) => h("a.button.small", { href: to("send", "", { mode: "actions", does: "veto", account: id, vote, amount: String(amount) }) }, "Veto") },
     ].filter(Boolean),

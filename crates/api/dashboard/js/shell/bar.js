@@ -2,6 +2,7 @@
 
 import { h, put } from "../base/dom.js";
 import { signal } from "../base/signal.js";
+import { NAMESPACE } from "../node/call.js";
 import { feed } from "../node/feed.js";
 import { link, net, tip } from "../node/pulse.js";
 import { signOut, token } from "../node/session.js";
@@ -16,7 +17,7 @@ export function bar(rooms) {
   return h(
     "header.bar",
     menuButton(rooms),
-    h("a.brand", { href: to("overview") }, h("span.name", "batond"), live([net], () => h("span.network", net.value?.network_id ?? ""))),
+    h("a.brand", { href: to("overview") }, h("span.name", "batond"), live([net], () => h("span.network", net.value?.network_id ?? "", NAMESPACE && ` / ${NAMESPACE}`))),
     live([tip], () => tip.value && [
       h("span.vital", h("span.words", "height"), h("b", { id: "height" }, String(tip.value.height))),
       tip.value.height > 0 && tip.value.time && h("span.vital", h("span.words", "last block"), h("b", ago(tip.value.time)), h("span.words", "ago")),

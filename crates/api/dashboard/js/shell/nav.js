@@ -1,13 +1,18 @@
 // The rooms at the side; on a narrow screen they slide in from the menu button.
 
 import { h, put } from "../base/dom.js";
-import { net, pool } from "../node/pulse.js";
+import { net, pool, wallet } from "../node/pulse.js";
 import { HOME_OF, ROOMS } from "./rooms.js";
 import { route, to } from "./router.js";
 import { search } from "./search.js";
 
 export function nav() {
   const links = new Map();
+  const headings = new Map();
+  const heading = (group) => {
+    headings.set(group, h("h2", group));
+    return headings.get(group);
+  };
   const entry = ([name, words]) => {
     const count = h("span.count");
     const link = h("a", { href: to(name) }, words, count);
@@ -17,7 +22,7 @@ export function nav() {
   const element = h(
     "aside.rooms",
     { id: "rooms" },
-    h("nav", { "aria-label": "Pages" }, search({ inRooms: true }), ROOMS.map(([group, entries]) => [group && h("h2", group), h("ul", entries.map(entry))])),
+    h("nav", { "aria-label": "Pages" }, search({ inRooms: true }), ROOMS.map(([group, entries]) => [group && heading(group), h("ul", entries.map(entry))])),
   );
 
   const mark = ({ name }) => {
@@ -29,6 +34,7 @@ export function nav() {
   };
   route.subscribe(mark);
   mark(route.value);
+  wallet.subscribe((now) => put(headings.get("Wallet"), now === false ? "Wallet (off)" : "Wallet"));
   net.subscribe((now) => put(links.get("peers").count, String(now?.peer_count ?? "")));
   pool.subscribe((now) => put(links.get("pool").count, String(now?.total ?? "")));
 

@@ -1,13 +1,13 @@
 // "All accounts" or one of them, above a list of the wallet.
 
-import { book } from "../node/book.js";
+import { accountChoices, book } from "../node/book.js";
 import { go } from "../shell/router.js";
 import { choose, select } from "./form.js";
 
 /** @param account the chosen one's id or ""; choosing another goes to the page's address with it */
 export function accountFilter(scope, page, account, { all = true } = {}) {
   const control = select([], { "aria-label": "Account", class: "filter" });
-  scope.on(book, ({ accounts }) => choose(control, [...(all ? [["", "All accounts"]] : []), ...accounts.map(({ id, alias }) => [id, alias])], control.value || account));
+  scope.on(book, () => choose(control, [...(all ? [["", "All accounts"]] : []), ...accountChoices()], control.value || account));
   control.addEventListener("change", () => go(page, "", { account: control.value }));
   return control;
 }

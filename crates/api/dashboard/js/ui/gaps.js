@@ -6,6 +6,7 @@ import { gaps, median } from "../node/chain.js";
 
 const HEIGHT = 56;
 const STEP = 8;
+const CEILING = 4; // medians
 
 /** @returns { element, update(lines) } for lines as chain.linesBelow gives them */
 export function gapChart() {
@@ -14,12 +15,13 @@ export function gapChart() {
 }
 
 function drawing(times, lines) {
-  if (times.length < 2) return h("p.empty", "The chart begins with the third block.");
+  if (times.length < 2) return h("p.faint.small", "The chart begins with the third block.");
   const usual = median(times);
   const most = Math.max(...times);
-  const top = Math.max(most, usual * 2, 1);
+  // cut off, or one long stall would flatten all the others
+  const top = Math.max(Math.min(most, usual * CEILING), usual * 2, 1);
   const bars = times.map((time, index) => {
-    const height = Math.max(2, (time / top) * HEIGHT);
+    const height = Math.min(HEIGHT, Math.max(2, (time / top) * HEIGHT));
     const slow = time > usual * 3;
     const bar = svg("rect", { x: index * STEP, y: HEIGHT - height, width: STEP - 2, height, class: slow ? "gap slow" : "gap" });
     bar.append(svg("title", `Block ${lines[0].height - (times.length - 1 - index)}: ${seconds(time)} after the one before`));

@@ -2,7 +2,7 @@
 
 import { amountFrom, BTM } from "../../base/amount.js";
 import { hexOfText } from "../../base/format.js";
-import { assetOf, book } from "../../node/book.js";
+import { accountChoices, assetOf, book } from "../../node/book.js";
 import { unitOf } from "../../ui/value.js";
 import { check, choose, field, input, required, select, Wrong } from "../../ui/form.js";
 
@@ -10,7 +10,7 @@ export const DEFAULT_FEE = "0.2"; // what bytomcli pays
 
 export function accountControl(scope, wanted = "") {
   const control = select([], { name: "account" });
-  scope.on(book, ({ accounts }) => choose(control, accounts.map(({ id, alias }) => [id, alias]), control.value || wanted));
+  scope.on(book, () => choose(control, accountChoices(), control.value || wanted));
   return control;
 }
 

@@ -87,7 +87,7 @@ function costs({ decoded, needed }, again) {
   const part = (name, words) => needed.parts[name] > 0 && `${words} ${decimal(needed.parts[name]).replace(/0+$/, "")}`;
   const parts = () => [part("storage_neu", "size"), part("vm_neu", "programs"), part("flexible_neu", "reserve")].filter(Boolean).join(", ");
   return facts([
-    fee !== null && ["Fee", money(fee), " ", feeWords(judgement), again && needed && isWorthIt(fee, needed) && [" ", rebuild(again, needed)]],
+    fee !== null && ["Fee", h("span.fee", money(fee), feeWords(judgement), again && needed && isWorthIt(fee, needed) && rebuild(again, needed))],
     needed && ["Needed", money(needed.total), h("div.faint", parts())],
     ["Size", bytes(decoded.size)],
     decoded.time_range > 0 && ["Valid until height", String(decoded.time_range)],
