@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use baton_ledger::state::{Genesis, Tip, Validators};
+use baton_ledger::state::{Genesis, Start, Tip, Validators};
 use baton_ledger::upgrade::Plan;
 use baton_ledger::{Hash, Params};
 use tokio::sync::{broadcast, watch};
@@ -15,7 +15,7 @@ use crate::error::ChainError;
 use crate::migration::Migrations;
 use crate::reader::Reader;
 use crate::recent::Recent;
-use crate::store::{META, SCHEMA, Store, meta};
+use crate::store::{META, SCHEMA, Store, guarded, meta};
 
 /// How many committed blocks a slow listener may be behind before it must read the store.
 const COMMITTED_CAPACITY: usize = 64;
@@ -96,10 +96,19 @@ impl Chain {
     /// Refuses the store of another chain or another version of this program, and one that is damaged.
     pub fn open(path: &Path, genesis: &Genesis, options: Options) -> Result<Self, ChainError> {
         let start = genesis.start()?;
+        guarded(path, || Self::opened(path, genesis, &start, options))
+    }
+
+    fn opened(
+        path: &Path,
+        genesis: &Genesis,
+        start: &Start,
+        options: Options,
+    ) -> Result<Self, ChainError> {
         let params_hash = genesis.params().hash();
         let genesis_hash = start.tip.hash;
         let store = Store::open(path, options.cache_bytes, |transaction| {
-            commit::found(transaction, &start, params_hash)
+            commit::found(transaction, start, params_hash)
         })?;
         check_origin(&store, genesis_hash, params_hash)?;
         let recent = Arc::new(Recent::new(options.recent_bytes));

@@ -17,6 +17,7 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -214,6 +215,21 @@ impl Store {
             what: what.into(),
         }
     }
+}
+
+/// Does what reads a store that may be damaged: redb panics at some damage.
+pub(crate) fn guarded<T>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, ChainError>,
+) -> Result<T, ChainError> {
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let told = panic.downcast_ref::<String>().map(String::as_str);
+        let told = told.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(ChainError::Damaged {
+            path: path.to_owned(),
+            what: told.unwrap_or("reading it failed").to_owned(),
+        })
+    })
 }
 
 fn opened(path: &Path, cache_bytes: usize) -> Result<Database, ChainError> {

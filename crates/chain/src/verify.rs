@@ -11,6 +11,7 @@ use crate::check::Known;
 use crate::error::{ChainError, Refused};
 use crate::parallel;
 use crate::reader::Reader;
+use crate::store::guarded;
 
 /// What was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +81,11 @@ impl Chain {
     /// Applies all blocks again from the genesis on, in memory, and compares what is stored with what comes out.
     ///
     /// `progress` is told each height. Blocks that are committed meanwhile are not looked at.
-    pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Verified, VerifyError> {
+    pub fn verify(&self, progress: impl FnMut(u64)) -> Result<Verified, VerifyError> {
+        guarded(self.path(), || Ok(self.verified(progress)))?
+    }
+
+    fn verified(&self, mut progress: impl FnMut(u64)) -> Result<Verified, VerifyError> {
         let reader = self.read()?;
         let start = self.shared.genesis.start().map_err(ChainError::from)?;
         let mut state = Replayed(MemoryState::new(&start.changes, start.tip));

@@ -499,3 +499,32 @@ fn a_store_that_was_tampered_with_is_found_out() {
     });
     assert!(told.contains("the tip is missing"), "{told}");
 }
+
+#[test]
+fn bytes_that_rotted_are_an_error_and_no_panic() {
+    let node = Node::new();
+    for coin in 0..5 {
+        let transfer = node.transfer(coin, &Key::new(2));
+        node.pool.submit(plain(&transfer), Origin::Local).unwrap();
+        node.advance();
+    }
+    drop(node.pool);
+    node.chain.close();
+    let good = fs::read(node.directory.path().join("core.redb")).unwrap();
+    let bad = node.directory.path().join("bad.redb");
+    let used: Vec<usize> = (0..good.len()).filter(|at| good[*at] != 0).collect();
+    let mut found = 0;
+    for at in used.iter().step_by(used.len() / 150) {
+        let mut damaged = good.clone();
+        damaged[*at] ^= 0x10;
+        fs::write(&bad, &damaged).unwrap();
+        match Chain::open(&bad, &node.genesis, Options::default()) {
+            Ok(chain) => found += usize::from(chain.verify(|_| ()).is_err()),
+            Err(error) => {
+                assert!(error.to_string().contains("bad.redb"), "{error}");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 2, "{found}");
+}

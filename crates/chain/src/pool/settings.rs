@@ -24,12 +24,12 @@ pub struct PoolSettings {
 }
 
 impl Default for PoolSettings {
-    /// 100 000 transactions (ten seconds of ten thousand each) of 64 MiB for a day, 2 000 orphans of 4 MiB for ten
+    /// 50 000 transactions (five seconds of ten thousand each) of 32 MiB for a day, 2 000 orphans of 4 MiB for ten
     /// minutes, fees up to 10 BTM. bytomd holds 10 000.
     fn default() -> Self {
         Self {
-            max_transactions: 100_000,
-            max_bytes: 64 << 20,
+            max_transactions: 50_000,
+            max_bytes: 32 << 20,
             lifetime: Duration::from_hours(24),
             max_orphans: 2_000,
             max_orphan_bytes: 4 << 20,
