@@ -253,14 +253,12 @@ async fn inbound_peers_beyond_the_maximum_are_refused_and_kept_ones_are_not() {
     node.disconnected(others[0].id()).await;
     node.network.disconnect(others[1].id()).await.unwrap();
     node.disconnected(others[1].id()).await;
-    // once its visit is over
     eventually("there is room", async || {
         match late.network.dial(node.address()).await {
             Ok(_) => true,
-            Err(error) => {
-                assert_eq!(error, DialError::Full(node.address().to_string()));
-                false
-            }
+            // that the last visit is over may not be seen everywhere yet
+            Err(DialError::Full(_) | DialError::HungUp(_)) => false,
+            Err(error) => panic!("{error}"),
         }
     })
     .await;
@@ -347,7 +345,11 @@ async fn a_ban_ends_by_itself() {
     a.disconnected(b_id).await;
     b.disconnected(a_id).await;
     eventually("it is let in again", async || {
-        b.network.dial(a.address()).await.is_ok()
+        // its own discovery may be faster
+        matches!(
+            b.network.dial(a.address()).await,
+            Ok(_) | Err(DialError::Duplicate)
+        )
     })
     .await;
     eventually("the list forgets it", async || {

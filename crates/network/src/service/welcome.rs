@@ -87,6 +87,10 @@ impl Service {
         let connection = peer.connection.id;
         self.swarm.behaviour_mut().gate.pass(connection);
         self.fail_dial(connection, DialError::Full);
+        if self.swarm.behaviour().gate.wanted() == 0 {
+            self.hang_up(id);
+            return;
+        }
         let now = Instant::now();
         self.lookup.now(now);
         self.plan(now);
