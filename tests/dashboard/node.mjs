@@ -10,7 +10,11 @@ export class Batond {
   }
 
   init() {
-    const { status, stdout, stderr } = spawnSync(this.executable, ["init", "--chain_id", "solonet", "--home", this.home], { encoding: "utf8" });
+    const { status, stdout, stderr } = spawnSync(
+      this.executable,
+      ["init", "--chain_id", "solonet", "--home", this.home],
+      { encoding: "utf8" },
+    );
     if (status !== 0) throw new Error(`batond init ended with ${status}: ${stdout}${stderr}`);
   }
 
@@ -18,17 +22,33 @@ export class Batond {
   async start(environment = {}) {
     this.port ??= await freePort();
     this.url = `http://127.0.0.1:${this.port}/`;
-    const process_ = spawn(this.executable, ["node", "--home", this.home, "--web.closed", "--p2p.skip_upnp", "--p2p.lan_discoverable=false", "--p2p.laddr", "tcp://127.0.0.1:0"], {
-      env: { ...process.env, LISTEN: `127.0.0.1:${this.port}`, ...environment },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const process_ = spawn(
+      this.executable,
+      [
+        "node",
+        "--home",
+        this.home,
+        "--web.closed",
+        "--p2p.skip_upnp",
+        "--p2p.lan_discoverable=false",
+        "--p2p.laddr",
+        "tcp://127.0.0.1:0",
+      ],
+      {
+        env: { ...process.env, LISTEN: `127.0.0.1:${this.port}`, ...environment },
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
     this.process = process_;
     const keep = (chunk) => (this.said = (this.said + chunk).slice(-20_000));
     process_.stdout.on("data", keep);
     process_.stderr.on("data", keep);
     await until("batond to answer", async () => {
       if (process_.exitCode !== null) throw new Error(`batond ended with ${process_.exitCode}:\n${this.said}`);
-      return fetch(this.url + "dashboard/").then((answer) => answer.ok, () => false);
+      return fetch(this.url + "dashboard/").then(
+        (answer) => answer.ok,
+        () => false,
+      );
     });
   }
 
@@ -38,12 +58,19 @@ export class Batond {
     if (!gone || gone.exitCode !== null) return;
     const ended = new Promise((resolve) => gone.once("exit", resolve));
     gone.kill("SIGTERM");
-    await Promise.race([ended, new Promise((_, reject) => setTimeout(() => (gone.kill("SIGKILL"), reject(new Error("batond did not stop within 30 s"))), 30_000).unref())]);
+    await Promise.race([
+      ended,
+      new Promise((_, reject) =>
+        setTimeout(() => (gone.kill("SIGKILL"), reject(new Error("batond did not stop within 30 s"))), 30_000).unref(),
+      ),
+    ]);
   }
 
   /** Asks the API without the browser. */
   async ask(endpoint, body = {}) {
-    const answer = await fetch(this.url + endpoint, { method: "POST", body: JSON.stringify(body) }).then((reply) => reply.json());
+    const answer = await fetch(this.url + endpoint, { method: "POST", body: JSON.stringify(body) }).then((reply) =>
+      reply.json(),
+    );
     if (answer.status !== "success") throw new Error(`${endpoint}: ${JSON.stringify(answer)}`);
     return answer.data;
   }

@@ -29,7 +29,8 @@ try {
   world = { node, shots, ...(await openBrowser()) };
   world.open = (address = "") => world.page.goto(`${node.url}dashboard/#/${address}`);
   world.shoot = (name, options) => world.page.screenshot({ path: join(shots, `${name}.png`), ...options });
-  for (const [name, walk] of [...STEPS, ["nothing went wrong unseen", nothingElse]]) await step(name, () => walk(world));
+  for (const [name, walk] of [...STEPS, ["nothing went wrong unseen", nothingElse]])
+    await step(name, () => walk(world));
 } catch (failure) {
   if (failure !== STOP) complain("the test itself", failure);
 } finally {

@@ -3,10 +3,36 @@
 import { obstacles } from "../browser.mjs";
 
 const PAGES = [
-  "overview", "blocks", "block/1", "block/1?tab=raw", "pool", "peers", "validators", "accounts", "account/treasury", "account/treasury?tab=keys", "history",
-  "addresses", "outputs", "votes", "assets", "keys", "send", "send?mode=actions", "send?mode=paste", "tools", "mining", "backup", "tokens", "search/zz",
+  "overview",
+  "blocks",
+  "block/1",
+  "block/1?tab=raw",
+  "pool",
+  "peers",
+  "validators",
+  "accounts",
+  "account/treasury",
+  "account/treasury?tab=keys",
+  "history",
+  "addresses",
+  "outputs",
+  "votes",
+  "assets",
+  "keys",
+  "send",
+  "send?mode=actions",
+  "send?mode=paste",
+  "tools",
+  "mining",
+  "backup",
+  "tokens",
+  "search/zz",
 ];
-const WIDTHS = [[360, 780], [900, 900], [1600, 1000]];
+const WIDTHS = [
+  [360, 780],
+  [900, 900],
+  [1600, 1000],
+];
 
 export const LOOKS = WIDTHS.flatMap(([width, height]) =>
   ["light", "dark"].map((scheme) => [
@@ -29,28 +55,34 @@ export const LOOKS = WIDTHS.flatMap(([width, height]) =>
     },
   ]),
 ).concat([
-  ["the menu opens by keyboard on a narrow screen", async ({ page, open, shoot }) => {
-    await page.setViewportSize({ width: 360, height: 780 });
-    await open();
-    const menu = page.getByRole("button", { name: "Menu" });
-    await menu.focus();
-    await page.keyboard.press("Enter");
-    await page.getByRole("link", { name: "Peers" }).waitFor();
-    await shoot("menu");
-    await page.keyboard.press("Escape");
-    await page.getByRole("link", { name: "Peers" }).waitFor({ state: "hidden" });
-    await page.setViewportSize({ width: 1280, height: 900 });
-  }],
-  ["the scheme is chosen and kept", async ({ page }) => {
-    await page.emulateMedia({ colorScheme: "dark" });
-    const ground = () => page.evaluate(() => getComputedStyle(document.body.parentElement).backgroundColor);
-    const dark = await ground();
-    await page.getByRole("button", { name: /^Colours/ }).click();
-    if ((await ground()) === dark) throw new Error("light was chosen, and nothing changed");
-    await page.reload();
-    await page.locator("main .page").waitFor();
-    if ((await ground()) === dark) throw new Error("light was forgotten");
-    await page.evaluate(() => localStorage.clear());
-    await page.reload();
-  }],
+  [
+    "the menu opens by keyboard on a narrow screen",
+    async ({ page, open, shoot }) => {
+      await page.setViewportSize({ width: 360, height: 780 });
+      await open();
+      const menu = page.getByRole("button", { name: "Menu" });
+      await menu.focus();
+      await page.keyboard.press("Enter");
+      await page.getByRole("link", { name: "Peers" }).waitFor();
+      await shoot("menu");
+      await page.keyboard.press("Escape");
+      await page.getByRole("link", { name: "Peers" }).waitFor({ state: "hidden" });
+      await page.setViewportSize({ width: 1280, height: 900 });
+    },
+  ],
+  [
+    "the scheme is chosen and kept",
+    async ({ page }) => {
+      await page.emulateMedia({ colorScheme: "dark" });
+      const ground = () => page.evaluate(() => getComputedStyle(document.body.parentElement).backgroundColor);
+      const dark = await ground();
+      await page.getByRole("button", { name: /^Colours/ }).click();
+      if ((await ground()) === dark) throw new Error("light was chosen, and nothing changed");
+      await page.reload();
+      await page.locator("main .page").waitFor();
+      if ((await ground()) === dark) throw new Error("light was forgotten");
+      await page.evaluate(() => localStorage.clear());
+      await page.reload();
+    },
+  ],
 ]);

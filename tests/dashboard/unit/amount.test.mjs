@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { amountFrom, BTM, decimal, decimalsOf, MAX_AMOUNT, split } from "../../../crates/api/dashboard/js/base/amount.js";
+import {
+  amountFrom,
+  BTM,
+  decimal,
+  decimalsOf,
+  MAX_AMOUNT,
+  split,
+} from "../../../crates/api/dashboard/js/base/amount.js";
 
 test("amounts become decimals exactly", () => {
   assert.equal(decimal(28538812700n), "285.38812700");
@@ -23,8 +30,14 @@ test("decimals become amounts exactly", () => {
 
 test("what is no amount is refused with a reason", () => {
   for (const [source, decimals, reason] of [
-    ["", 8, /Not an amount/], [".", 8, /Not an amount/], ["1,5", 8, /Not an amount/], ["-1", 8, /Not an amount/], ["1e3", 8, /Not an amount/],
-    ["0.000000001", 8, /8 decimals/], ["1.5", 0, /no decimals/], ["92233720368.54775808", 8, /Too much/],
+    ["", 8, /Not an amount/],
+    [".", 8, /Not an amount/],
+    ["1,5", 8, /Not an amount/],
+    ["-1", 8, /Not an amount/],
+    ["1e3", 8, /Not an amount/],
+    ["0.000000001", 8, /8 decimals/],
+    ["1.5", 0, /no decimals/],
+    ["92233720368.54775808", 8, /Too much/],
   ]) {
     assert.throws(() => amountFrom(source, decimals), reason, source);
   }
@@ -33,6 +46,7 @@ test("what is no amount is refused with a reason", () => {
 test("decimals come from the definition only where it makes sense", () => {
   assert.equal(decimalsOf({ id: BTM }), 8);
   assert.equal(decimalsOf({ id: "07", definition: { decimals: 2 } }), 2);
-  for (const decimals of [undefined, -1, 19, 1.5, "x"]) assert.equal(decimalsOf({ id: "07", definition: { decimals } }), 0);
+  for (const decimals of [undefined, -1, 19, 1.5, "x"])
+    assert.equal(decimalsOf({ id: "07", definition: { decimals } }), 0);
   assert.equal(decimalsOf(undefined), 0);
 });

@@ -20,7 +20,16 @@ test("a raw block and a raw header begin alike", () => {
 });
 
 test("what is no block is none, however long", () => {
-  for (const raw of [null, "", "02", "0301", `0301${leb(3)}${previous.slice(2)}`, `0301${"ff".repeat(100)}`, "03zz", `0301${leb(3)}${previous}ffffff`]) {
+  for (const raw of [
+    null,
+    "",
+    "02",
+    "0301",
+    `0301${leb(3)}${previous.slice(2)}`,
+    `0301${"ff".repeat(100)}`,
+    "03zz",
+    `0301${leb(3)}${previous}ffffff`,
+  ]) {
     assert.equal(headerFrom(raw), null, raw);
   }
 });

@@ -3,7 +3,8 @@ import test from "node:test";
 import { parse, stringify } from "../../../crates/api/dashboard/js/base/json.js";
 
 test("integers beyond 2^53 stay exact, there and back", () => {
-  const source = '{"amount":9223372036854775807,"small":12,"minus":-9007199254740993,"list":[9007199254740991,9007199254740993]}';
+  const source =
+    '{"amount":9223372036854775807,"small":12,"minus":-9007199254740993,"list":[9007199254740991,9007199254740993]}';
   const value = parse(source);
   assert.equal(value.amount, 9223372036854775807n);
   assert.equal(value.small, 12);
@@ -15,8 +16,19 @@ test("a long number at the very start is seen", () => assert.equal(parse("900719
 
 test("everything else is what JSON.parse makes of it", () => {
   const values = [
-    null, true, "", "a\"b\\", "\\", "é\u0000\n", 0, -0.5, 1e300, [], {}, [[], [{}]],
-    { a: { b: [1, "2", null, false] }, "": "x", "q\"": "\\\"", long: "1234567890123456, 1234567890123456" },
+    null,
+    true,
+    "",
+    'a"b\\',
+    "\\",
+    "é\u0000\n",
+    0,
+    -0.5,
+    1e300,
+    [],
+    {},
+    [[], [{}]],
+    { a: { b: [1, "2", null, false] }, "": "x", 'q"': '\\"', long: "1234567890123456, 1234567890123456" },
   ];
   for (const value of values) {
     const source = JSON.stringify([value, "pad", 1], null, 1).replace(/1\s*\]$/, "1234567890123456]");
@@ -32,7 +44,17 @@ test("a name like __proto__ is a name", () => {
 
 test("what is not JSON is refused", () => {
   const long = "12345678901234567890";
-  for (const source of [`[${long}`, `[${long},]`, `{"a":${long},}`, `{"a" ${long}}`, `[${long}] x`, `["a, ${long}`, `{a:${long}}`, `[${long} 1]`, `[ 0${long}]`]) {
+  for (const source of [
+    `[${long}`,
+    `[${long},]`,
+    `{"a":${long},}`,
+    `{"a" ${long}}`,
+    `[${long}] x`,
+    `["a, ${long}`,
+    `{a:${long}}`,
+    `[${long} 1]`,
+    `[ 0${long}]`,
+  ]) {
     assert.throws(() => parse(source), SyntaxError, source);
   }
 });

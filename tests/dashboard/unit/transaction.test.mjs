@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { betterFee, feeJudgement, isSigned, settlement, signaturesIn, signingProgress, templateFrom } from "../../../crates/api/dashboard/js/node/template.js";
+import {
+  betterFee,
+  feeJudgement,
+  isSigned,
+  settlement,
+  signaturesIn,
+  signingProgress,
+  templateFrom,
+} from "../../../crates/api/dashboard/js/node/template.js";
 import { adviceFor } from "../../../crates/api/dashboard/js/node/advice.js";
 import { BTM } from "../../../crates/api/dashboard/js/base/amount.js";
 
@@ -16,7 +24,13 @@ test("what a template still needs", () => {
       { position: 2, witness_components: null },
     ],
   };
-  assert.deepEqual(signingProgress(template).map(({ position, needed, got, missing }) => [position, needed, got, missing]), [[0, 2, 1, 1], [1, 1, 0, 1]]);
+  assert.deepEqual(
+    signingProgress(template).map(({ position, needed, got, missing }) => [position, needed, got, missing]),
+    [
+      [0, 2, 1, 1],
+      [1, 1, 0, 1],
+    ],
+  );
   assert.equal(signaturesIn(template), 1);
   assert.equal(isSigned(template), false);
   template.signing_instructions[0].witness_components[0].signatures[2] = "bb";
@@ -26,7 +40,12 @@ test("what a template still needs", () => {
 
 test("a template is found in whatever was pasted", () => {
   const template = { raw_transaction: "07ab", signing_instructions: [] };
-  for (const pasted of [template, { status: "success", data: template }, { transaction: template, sign_complete: true }, { data: { transaction: template } }]) {
+  for (const pasted of [
+    template,
+    { status: "success", data: template },
+    { transaction: template, sign_complete: true },
+    { data: { transaction: template } },
+  ]) {
     assert.deepEqual(templateFrom(pasted), template);
   }
   assert.deepEqual(templateFrom("07ab"), { raw_transaction: "07ab", signing_instructions: null });
@@ -35,7 +54,10 @@ test("a template is found in whatever was pasted", () => {
 
 test("what is paid is told apart from what comes back", () => {
   const decoded = {
-    inputs: [{ type: "spend", asset_id: BTM, amount: 900n, address: "mine" }, { type: "spend", asset_id: BTM, amount: 9007199254740993n, address: "mine" }],
+    inputs: [
+      { type: "spend", asset_id: BTM, amount: 900n, address: "mine" },
+      { type: "spend", asset_id: BTM, amount: 9007199254740993n, address: "mine" },
+    ],
     outputs: [
       { type: "control", asset_id: BTM, amount: 5, address: "theirs" },
       { type: "control", asset_id: BTM, amount: 6, address: "mine" },
@@ -45,8 +67,14 @@ test("what is paid is told apart from what comes back", () => {
     ],
   };
   const { pays, change, spent } = settlement(decoded, new Set(["mine", "other of mine"]), new Set(["other of mine"]));
-  assert.deepEqual(pays.map(({ amount }) => amount), [5, 7, 8, 9]);
-  assert.deepEqual(change.map(({ amount }) => amount), [6]);
+  assert.deepEqual(
+    pays.map(({ amount }) => amount),
+    [5, 7, 8, 9],
+  );
+  assert.deepEqual(
+    change.map(({ amount }) => amount),
+    [6],
+  );
   assert.equal(spent.get(BTM), 9007199254741893n);
 });
 

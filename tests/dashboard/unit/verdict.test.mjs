@@ -20,18 +20,28 @@ test("all is well", () => {
   assert.equal(told({}).level, "ok");
   assert.match(told({}).title, /Making blocks/);
   assert.match(told({ net: { ...WELL.net, mining: false, peer_count: 2 } }).title, /Following/);
-  assert.match(told({ upgrade: { name: "v2", height: 500, halted: false, toGo: 399 } }).detail, /“v2” comes in 399 blocks, at height 500/);
+  assert.match(
+    told({ upgrade: { name: "v2", height: 500, halted: false, toGo: 399 } }).detail,
+    /“v2” comes in 399 blocks, at height 500/,
+  );
 });
 
 test("no answer is worse than anything that was known before", () => {
-  const found = told({ link: { state: "down", failure: { msg: "No answer from the node", advice: "Check it" } }, upgrade: { name: "v2", halted: true } });
+  const found = told({
+    link: { state: "down", failure: { msg: "No answer from the node", advice: "Check it" } },
+    upgrade: { name: "v2", halted: true },
+  });
   assert.deepEqual([found.level, found.remedy], ["bad", "Check it"]);
 });
 
-test("the first answer is waited for", () => assert.equal(told({ link: { state: "connecting" }, net: null, tip: null }).level, "idle"));
+test("the first answer is waited for", () =>
+  assert.equal(told({ link: { state: "connecting" }, net: null, tip: null }).level, "idle"));
 
 test("a halt for an upgrade is named, and is no missing block", () => {
-  const found = told({ upgrade: { name: "v2", height: 101, halted: true }, tip: { height: 100, time: NOW - 3_600_000 } });
+  const found = told({
+    upgrade: { name: "v2", height: 101, halted: true },
+    tip: { height: 100, time: NOW - 3_600_000 },
+  });
   assert.equal(found.level, "bad");
   assert.match(found.title, /upgrade “v2”/);
   assert.match(told({ upgrade: { name: null, height: 101, halted: true } }).title, /Stopped for an upgrade/);
@@ -69,6 +79,12 @@ test("an upgrade is read from whatever the node tells of it", () => {
   assert.equal(upgradeFrom({ height: 5, plan: null, waits_for_upgrade: false }, { halted_at: undefined }), null);
   const told = { height: 5, plan: { name: "v2", height: 9, info: "" }, waits_for_upgrade: false };
   assert.deepEqual(upgradeFrom(told, null), { name: "v2", height: 9, info: null, halted: false, toGo: 3 });
-  assert.deepEqual(upgradeFrom({ ...told, height: 8, waits_for_upgrade: true }, null), { name: "v2", height: 9, info: null, halted: true, toGo: 0 });
+  assert.deepEqual(upgradeFrom({ ...told, height: 8, waits_for_upgrade: true }, null), {
+    name: "v2",
+    height: 9,
+    info: null,
+    halted: true,
+    toGo: 0,
+  });
   assert.deepEqual(upgradeFrom(null, { halted_at: 9 }), { name: null, height: 9, info: null, halted: true, toGo: 0 });
 });

@@ -49,7 +49,12 @@ class Reader {
       const name = this.#string();
       this.#expect(":");
       // defined, not assigned: "__proto__" is a name like any other
-      Object.defineProperty(object, name, { value: this.#value(), enumerable: true, writable: true, configurable: true });
+      Object.defineProperty(object, name, {
+        value: this.#value(),
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      });
     } while (this.#took(","));
     this.#expect("}");
     return object;

@@ -1,20 +1,38 @@
 // What to do about an error of the node. Texts come first: many errors share the code BTM000.
 
 const BY_TEXT = [
-  [/wallet not found|wallet is disabled|wallet is not open/i, "This node runs without a wallet (--wallet.disable). Start it with the wallet to use this page."],
-  [/only local can/i, "The node answers this only to its own machine. Open the dashboard there, or through an SSH tunnel: ssh -L 9888:127.0.0.1:9888 HOST."],
+  [
+    /wallet not found|wallet is disabled|wallet is not open/i,
+    "This node runs without a wallet (--wallet.disable). Start it with the wallet to use this page.",
+  ],
+  [
+    /only local can/i,
+    "The node answers this only to its own machine. Open the dashboard there, or through an SSH tunnel: ssh -L 9888:127.0.0.1:9888 HOST.",
+  ],
   [/no token/i, "Sign in with an access token. One is made on the node's machine: batoncli create-access-token NAME."],
   [/invalid token/i, "The token is unknown or was deleted. Check that it was pasted whole, as id:secret."],
   [/mining address does not exist/i, "Create an account first; the node then has an address that rewards can go to."],
   [/duplicate account alias/i, "An account has this alias already. Choose another."],
   [/duplicate asset alias/i, "An asset has this alias already. Choose another."],
   [/access token id|already in use/i, "A token has this name already. Choose another."],
-  [/menomic|mnemonic length/i, "Twelve words of one language, in order, separated by single spaces. Check the spelling of each."],
+  [
+    /menomic|mnemonic length/i,
+    "Twelve words of one language, in order, separated by single spaces. Check the spelling of each.",
+  ],
   [/language type/i, "Choose the language in which the words were written down."],
-  [/no transaction\(tx_id/i, "The node knows its wallet's transactions, and those of the whole chain only with --wallet.txindex. Look into its block instead."],
-  [/can't find block|no blockhash|block.*not found/i, "The chain has no such block (yet). Compare with the height at the top."],
+  [
+    /no transaction\(tx_id/i,
+    "The node knows its wallet's transactions, and those of the whole chain only with --wallet.txindex. Look into its block instead.",
+  ],
+  [
+    /can't find block|no blockhash|block.*not found/i,
+    "The chain has no such block (yet). Compare with the height at the top.",
+  ],
   [/connect self/i, "That is this node's own address."],
-  [/can not connect to the address|dial/i, "Check host, port and firewall, and that the peer belongs to the same network."],
+  [
+    /can not connect to the address|dial/i,
+    "Check host, port and firewall, and that the peer belongs to the same network.",
+  ],
   [/vault mode/i, "The node runs offline (--vault_mode). Restart it without to have peers."],
   [/peerid not exist/i, "The peer has left in the meantime."],
   [/orphan/i, "It spends an output that the node does not know yet. Submit the transaction it depends on first."],
@@ -32,7 +50,8 @@ const BY_CODE = {
   BTM303: "Check the contract's id.",
   BTM700: "The account does not hold that much. Lower the amount, or wait for what is on its way.",
   BTM701: "Rewards of blocks can be spent ten blocks later. Wait, or lower the amount.",
-  BTM702: "Another transaction that was built but not sent holds these outputs for up to 30 minutes. Send that one, wait, or lower the amount.",
+  BTM702:
+    "Another transaction that was built but not sent holds these outputs for up to 30 minutes. Send that one, wait, or lower the amount.",
   BTM703: "The output is spent, or it is not this wallet's. Look at Unspent outputs.",
   BTM704: "The node does not know this kind of action.",
   BTM705: "One action is not an object. Correct the request.",
@@ -59,7 +78,8 @@ const BY_CODE = {
 };
 
 const BY_KIND = {
-  unreachable: "Check that the node runs (systemctl status batond) and that this machine reaches it. This page goes on by itself once it answers.",
+  unreachable:
+    "Check that the node runs (systemctl status batond) and that this machine reaches it. This page goes on by itself once it answers.",
   late: "The node is alive but busy, or something between holds the answer. Look at its log; try again.",
   garbled: "Something other than the node answers here. Check the address and the proxy in front of it.",
 };

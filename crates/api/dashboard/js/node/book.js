@@ -18,7 +18,9 @@ export function refreshBook() {
 
 async function ask() {
   try {
-    const [accounts, assets, keys] = await Promise.all(["list-accounts", "list-assets", "list-keys"].map((list) => call(list)));
+    const [accounts, assets, keys] = await Promise.all(
+      ["list-accounts", "list-assets", "list-keys"].map((list) => call(list)),
+    );
     const names = new Map((assets ?? []).map((asset) => [asset.id, asset]));
     book.set({ accounts: accounts ?? [], assets: assets ?? [], keys: keys ?? [], names, failure: null, ready: true });
   } catch (failure) {

@@ -64,7 +64,9 @@ export async function optional(endpoint, body, options) {
 
 /** Whether the node does not know an endpoint at all. */
 export const isUnknown = (failure) =>
-  failure.status === 404 || (failure.code === "BTM000" && /not found/i.test(`${failure.detail}`)) || failure.kind === "garbled";
+  failure.status === 404 ||
+  (failure.code === "BTM000" && /not found/i.test(`${failure.detail}`)) ||
+  failure.kind === "garbled";
 
 async function exchange(endpoint, body, used, signal, deadline) {
   const clock = AbortSignal.timeout(deadline);
@@ -78,7 +80,10 @@ async function exchange(endpoint, body, used, signal, deadline) {
   try {
     const response = await fetch(new URL(endpoint, ROOT), {
       method: body === undefined ? "GET" : "POST",
-      headers: { ...(body !== undefined && { "Content-Type": "application/json" }), ...(credentials && { Authorization: credentials }) },
+      headers: {
+        ...(body !== undefined && { "Content-Type": "application/json" }),
+        ...(credentials && { Authorization: credentials }),
+      },
       body,
       cache: "no-store",
       // ours is the only login: the browser must not ask for one of its own

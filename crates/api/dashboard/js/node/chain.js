@@ -49,12 +49,14 @@ function keep(line) {
 
 /** Milliseconds between blocks that follow each other, newest first, from lines that run downwards. */
 export function gaps(lines) {
-  return lines
-    .slice(0, -1)
-    .map((line, index) => ({ line, below: lines[index + 1] }))
-    // the genesis was written long before the chain began
-    .filter(({ line, below }) => below.height === line.height - 1 && below.height > 0)
-    .map(({ line, below }) => line.time - below.time);
+  return (
+    lines
+      .slice(0, -1)
+      .map((line, index) => ({ line, below: lines[index + 1] }))
+      // the genesis was written long before the chain began
+      .filter(({ line, below }) => below.height === line.height - 1 && below.height > 0)
+      .map(({ line, below }) => line.time - below.time)
+  );
 }
 
 /** The middle one of some numbers, which one long pause does not move; null of none. */

@@ -37,7 +37,8 @@ export function start() {
   onFeed({
     block: (raw) => {
       const header = headerFrom(raw);
-      if (header && header.height > (tip.value?.height ?? -1)) tip.set({ height: header.height, hash: null, time: header.time });
+      if (header && header.height > (tip.value?.height ?? -1))
+        tip.set({ height: header.height, hash: null, time: header.time });
       soon();
     },
     undone: () => {

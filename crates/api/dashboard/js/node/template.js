@@ -10,7 +10,13 @@ export function signingProgress(template) {
       .filter(({ keys }) => Array.isArray(keys))
       .map(({ quorum, keys, signatures }) => {
         const got = (signatures ?? []).filter(Boolean).length;
-        return { position, needed: quorum, got, keys: keys.map(({ xpub }) => xpub), missing: Math.max(0, quorum - got) };
+        return {
+          position,
+          needed: quorum,
+          got,
+          keys: keys.map(({ xpub }) => xpub),
+          missing: Math.max(0, quorum - got),
+        };
       }),
   );
 }
@@ -22,7 +28,8 @@ export const signaturesIn = (template) => signingProgress(template).reduce((sum,
 
 /** Template from what was pasted: a template, an answer that holds one, or a bare raw transaction in hex. */
 export function templateFrom(value) {
-  if (typeof value === "string") return /^(?:[0-9a-f]{2})+$/i.test(value) ? { raw_transaction: value, signing_instructions: null } : null;
+  if (typeof value === "string")
+    return /^(?:[0-9a-f]{2})+$/i.test(value) ? { raw_transaction: value, signing_instructions: null } : null;
   const inner = value?.data ?? value;
   const template = inner?.transaction ?? inner?.template ?? inner;
   return typeof template?.raw_transaction === "string" ? template : null;
@@ -60,7 +67,6 @@ export function betterFee(needed) {
   const wanted = (BigInt(needed) * 11n) / 10n;
   return ((wanted + 999_999n) / 1_000_000n) * 1_000_000n;
 }
-
 
 let offered = null;
 

@@ -34,7 +34,9 @@ export function fromIndex(answer) {
   return {
     ...answer,
     id: answer.tx_id ?? answer.id,
-    place: inBlock ? { height: answer.block_height, hash: answer.block_hash, time: answer.block_time, index: answer.block_index } : null,
+    place: inBlock
+      ? { height: answer.block_height, hash: answer.block_hash, time: answer.block_time, index: answer.block_index }
+      : null,
   };
 }
 
@@ -44,7 +46,10 @@ async function fromBlock(id, height, options) {
   const block = await call("get-block", { block_height: height }, options);
   const index = block.transactions.findIndex((transaction) => transaction.id === id);
   if (index < 0) return null;
-  return { ...block.transactions[index], place: { height: block.height, hash: block.hash, time: block.timestamp, index } };
+  return {
+    ...block.transactions[index],
+    place: { height: block.height, hash: block.hash, time: block.timestamp, index },
+  };
 }
 
 /** What BTM goes in and does not come out; null where that is no fee (a coinbase) or cannot be known. */

@@ -7,7 +7,14 @@
 export function upgradeFrom(told, health) {
   const haltedAt = health?.halted_at ?? null;
   const halted = haltedAt !== null || Boolean(told?.waits_for_upgrade);
-  if (!told?.plan) return haltedAt === null ? null : { name: null, height: Number(haltedAt), info: null, halted, toGo: 0 };
+  if (!told?.plan)
+    return haltedAt === null ? null : { name: null, height: Number(haltedAt), info: null, halted, toGo: 0 };
   const { name, height, info } = told.plan;
-  return { name, height: Number(height), info: info || null, halted, toGo: Math.max(0, Number(height) - 1 - Number(told.height)) };
+  return {
+    name,
+    height: Number(height),
+    info: info || null,
+    halted,
+    toGo: Math.max(0, Number(height) - 1 - Number(told.height)),
+  };
 }

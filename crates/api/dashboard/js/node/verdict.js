@@ -34,7 +34,8 @@ function halted({ upgrade }) {
     level: "bad",
     title: upgrade.name ? `Stopped for the upgrade “${upgrade.name}”` : "Stopped for an upgrade",
     detail: `The chain waits at height ${upgrade.height}; this program cannot go past it. Reading still works.`,
-    remedy: "Start the release that brings this upgrade. A supervisor (baton, cosmovisor) that has it does so by itself.",
+    remedy:
+      "Start the release that brings this upgrade. A supervisor (baton, cosmovisor) that has it does so by itself.",
   };
 }
 
@@ -47,7 +48,12 @@ function leaving({ health }) {
 
 function troubled({ health }) {
   if (!health?.troubles?.length) return null;
-  return { level: "bad", title: "The node reports trouble", detail: `${health.troubles.join(". ")}.`, remedy: "Its log says more." };
+  return {
+    level: "bad",
+    title: "The node reports trouble",
+    detail: `${health.troubles.join(". ")}.`,
+    remedy: "Its log says more.",
+  };
 }
 
 function syncing({ net, tip }) {
@@ -56,7 +62,9 @@ function syncing({ net, tip }) {
   return {
     level: "warn",
     title: "Catching up with the network",
-    detail: behind ? `${plural(behind, "block")} to go, up to height ${net.highest_height}.` : "A peer is ahead of this node.",
+    detail: behind
+      ? `${plural(behind, "block")} to go, up to height ${net.highest_height}.`
+      : "A peer is ahead of this node.",
   };
 }
 
@@ -79,7 +87,10 @@ function silent({ net, tip, interval, now }) {
     level: "bad",
     title: `No block for ${duration(age)}`,
     detail: interval ? `Blocks came every ${(interval / 1000).toFixed(1)} s before.` : "Blocks should keep coming.",
-    remedy: net.peer_count === 0 ? "No peer is connected: look at Peers and at the network." : "Compare the height with another node's; then look at the log.",
+    remedy:
+      net.peer_count === 0
+        ? "No peer is connected: look at Peers and at the network."
+        : "Compare the height with another node's; then look at the log.",
   };
 }
 
@@ -94,11 +105,18 @@ function walletBehind({ wallet }) {
 
 function alone({ net }) {
   if (net.peer_count > 0 || net.network_id === "solonet" || net.mining) return null;
-  return { level: "warn", title: "No peers", detail: "Blocks of others cannot arrive.", remedy: "Connect one at Peers." };
+  return {
+    level: "warn",
+    title: "No peers",
+    detail: "Blocks of others cannot arrive.",
+    remedy: "Connect one at Peers.",
+  };
 }
 
 function well({ net, upgrade }) {
-  const coming = upgrade ? ` The upgrade “${upgrade.name}” comes in ${plural(upgrade.toGo, "block")}, at height ${upgrade.height}.` : "";
+  const coming = upgrade
+    ? ` The upgrade “${upgrade.name}” comes in ${plural(upgrade.toGo, "block")}, at height ${upgrade.height}.`
+    : "";
   return net.mining
     ? { level: "ok", title: "Making blocks", detail: `Mining is on and blocks arrive in time.${coming}` }
     : { level: "ok", title: "Following the chain", detail: `Blocks arrive in time.${coming}` };

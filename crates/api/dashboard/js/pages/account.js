@@ -17,7 +17,14 @@ import { historyList } from "./history.js";
 import { outputList } from "./outputs.js";
 import { voteList } from "./votes.js";
 
-const TABS = [["", "Balances"], ["addresses", "Addresses"], ["outputs", "Unspent outputs"], ["history", "Transactions"], ["votes", "Votes"], ["keys", "Keys"]];
+const TABS = [
+  ["", "Balances"],
+  ["addresses", "Addresses"],
+  ["outputs", "Unspent outputs"],
+  ["history", "Transactions"],
+  ["votes", "Votes"],
+  ["keys", "Keys"],
+];
 
 export function page(scope, id, query) {
   const tab = query.get("tab") ?? "";
@@ -27,7 +34,10 @@ export function page(scope, id, query) {
       const accounts = await call("list-accounts", {}, { signal });
       return accounts?.find((account) => account.id === id || account.alias === id) ?? null;
     },
-    (account) => (account ? body(scope, account, tab) : empty("No such account", "It may have been deleted, or belong to another node.")),
+    (account) =>
+      account
+        ? body(scope, account, tab)
+        : empty("No such account", "It may have been deleted, or belong to another node."),
     { on: [book] },
   );
   return bareSheet("Account", element);
@@ -36,11 +46,25 @@ export function page(scope, id, query) {
 function body(scope, account, tab) {
   const views = {
     "": () => section("Balances", {}, balances(scope, account.id)),
-    addresses: () => section("Addresses", { acts: h("button", { type: "button", onclick: () => newAddress(account.id) }, "New address") }, addressList(scope, account.id)),
+    addresses: () =>
+      section(
+        "Addresses",
+        { acts: h("button", { type: "button", onclick: () => newAddress(account.id) }, "New address") },
+        addressList(scope, account.id),
+      ),
     outputs: () => section("Unspent outputs", {}, outputList(scope, account.id)),
     history: () => section("Transactions", {}, historyList(scope, account.id)),
     votes: () => section("Votes", {}, voteList(scope, account.id)),
-    keys: () => section("Keys", {}, facts([["Signatures needed", `${account.quorum} of ${account.xpubs.length}`], ["Keys", signers(account)], ["Id", hash(account.id, { what: "the account’s id" })]])),
+    keys: () =>
+      section(
+        "Keys",
+        {},
+        facts([
+          ["Signatures needed", `${account.quorum} of ${account.xpubs.length}`],
+          ["Keys", signers(account)],
+          ["Id", hash(account.id, { what: "the account’s id" })],
+        ]),
+      ),
   };
   return h(
     "div.stack",
@@ -52,7 +76,10 @@ function body(scope, account, tab) {
       h("button", { type: "button", onclick: () => rename(account) }, "Rename"),
       h("button", { type: "button", onclick: () => remove(account) }, "Delete"),
     ),
-    tabs("Views of the account", TABS.map(([name, words]) => [to("account", account.id, { tab: name }), words, name === tab])),
+    tabs(
+      "Views of the account",
+      TABS.map(([name, words]) => [to("account", account.id, { tab: name }), words, name === tab]),
+    ),
     (views[tab] ?? views[""])(),
   );
 }
@@ -60,13 +87,29 @@ function body(scope, account, tab) {
 function balances(scope, id) {
   const list = table(
     [
-      { head: "Asset", cell: ({ asset_alias: alias, asset_id: asset }) => (alias && alias !== asset ? alias : hash(asset, { what: "the asset’s id" })) },
+      {
+        head: "Asset",
+        cell: ({ asset_alias: alias, asset_id: asset }) =>
+          alias && alias !== asset ? alias : hash(asset, { what: "the asset’s id" }),
+      },
       { head: "Amount", class: "num", cell: ({ amount, asset_id: asset }) => money(amount, asset, { unit: false }) },
       { head: "Id", class: "more wide", cell: ({ asset_id: asset }) => hash(asset, { what: "the asset’s id" }) },
     ],
-    { caption: "Balances", key: ({ asset_id: asset }) => asset, none: empty("Nothing here yet", "Pay to one of its addresses, or mine to it.") },
+    {
+      caption: "Balances",
+      key: ({ asset_id: asset }) => asset,
+      none: empty("Nothing here yet", "Pay to one of its addresses, or mine to it."),
+    },
   );
-  return pane(scope, async (signal) => ((await call("list-balances", { account_id: id }, { signal })) ?? []).filter((balance) => balance.account_id === id), () => list, { on: [wallet, book] });
+  return pane(
+    scope,
+    async (signal) =>
+      ((await call("list-balances", { account_id: id }, { signal })) ?? []).filter(
+        (balance) => balance.account_id === id,
+      ),
+    () => list,
+    { on: [wallet, book] },
+  );
 }
 
 function rename(account) {

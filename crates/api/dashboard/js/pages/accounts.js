@@ -20,24 +20,38 @@ export function page(scope) {
     [
       { head: "Account", cell: (account) => h("a", { href: to("account", account.id) }, accountName(account)) },
       { head: "BTM", class: "num", cell: ({ btm }) => money(btm, BTM, { unit: false }) },
-      { head: "Other assets", class: "num wide", cell: ({ others }) => (others ? plural(others, "asset") : h("span.faint", "–")) },
+      {
+        head: "Other assets",
+        class: "num wide",
+        cell: ({ others }) => (others ? plural(others, "asset") : h("span.faint", "–")),
+      },
       { head: "Signatures", class: "num wide", cell: ({ quorum, xpubs }) => `${quorum} of ${xpubs.length}` },
       { head: "Id", class: "grow wide", cell: ({ id }) => hash(id, { what: "the account’s id" }) },
-      { head: "", class: "acts", cell: ({ id }) => h("a.button.small", { href: to("send", "", { account: id }) }, "Send") },
+      {
+        head: "",
+        class: "acts",
+        cell: ({ id }) => h("a.button.small", { href: to("send", "", { account: id }) }, "Send"),
+      },
     ],
     { caption: "Accounts", key: ({ id }) => id, none: noAccounts() },
   );
   const element = pane(
     scope,
     async (signal) => {
-      const [accounts, balances] = await Promise.all(["list-accounts", "list-balances"].map((name) => call(name, {}, { signal })));
+      const [accounts, balances] = await Promise.all(
+        ["list-accounts", "list-balances"].map((name) => call(name, {}, { signal })),
+      );
       return rowsOf(accounts ?? [], balances ?? []);
     },
     () => list,
     { on: [wallet, book] },
   );
   const create = h("button.primary", { type: "button", onclick: createAccount }, "New account");
-  return sheet("Accounts", { acts: create, note: "Balances include rewards that cannot be spent yet and what is on its way in blocks." }, section("Accounts", {}, element));
+  return sheet(
+    "Accounts",
+    { acts: create, note: "Balances include rewards that cannot be spent yet and what is on its way in blocks." },
+    section("Accounts", {}, element),
+  );
 }
 
 function rowsOf(accounts, balances) {
@@ -49,7 +63,12 @@ function rowsOf(accounts, balances) {
 }
 
 function noAccounts() {
-  return empty("No accounts yet", "An account holds addresses and funds under one key, or under several of which some must sign. ", h("br"), h("button", { type: "button", onclick: createAccount }, "New account"));
+  return empty(
+    "No accounts yet",
+    "An account holds addresses and funds under one key, or under several of which some must sign. ",
+    h("br"),
+    h("button", { type: "button", onclick: createAccount }, "New account"),
+  );
 }
 
 export async function createAccount() {
@@ -57,7 +76,12 @@ export async function createAccount() {
   if (!book.value.keys.length) await refreshBook();
   const { keys } = book.value;
   if (!keys.length) {
-    return ask({ title: "New account", says: "An account needs a key, and there is none on this node yet.", submit: "To the keys", act: async () => go("keys") });
+    return ask({
+      title: "New account",
+      says: "An account needs a key, and there is none on this node yet.",
+      submit: "To the keys",
+      act: async () => go("keys"),
+    });
   }
   const alias = input({ name: "alias" });
   const boxes = keys.map((key, index) => Object.assign(check(key.alias, { checked: index === 0 }), { xpub: key.xpub }));
@@ -68,16 +92,33 @@ export async function createAccount() {
     fields: [
       field("Alias", alias, { hint: "Letters are stored in lower case." }),
       h("fieldset", h("legend", "Keys"), boxes),
-      h("details", { open: keys.length > 1 }, h("summary", "Several signers"), h("div.stack-tight", field("Signatures needed", quorum), field("Public keys of others", foreign, { hint: "Extended public keys, 128 hexadecimal characters each" }))),
+      h(
+        "details",
+        { open: keys.length > 1 },
+        h("summary", "Several signers"),
+        h(
+          "div.stack-tight",
+          field("Signatures needed", quorum),
+          field("Public keys of others", foreign, { hint: "Extended public keys, 128 hexadecimal characters each" }),
+        ),
+      ),
     ],
     submit: "Create account",
     act: async () => {
-      const xpubs = [...boxes.filter(({ box }) => box.checked).map(({ xpub }) => xpub), ...foreign.value.split(/\s+/).filter(Boolean)];
+      const xpubs = [
+        ...boxes.filter(({ box }) => box.checked).map(({ xpub }) => xpub),
+        ...foreign.value.split(/\s+/).filter(Boolean),
+      ];
       const bad = xpubs.find((xpub) => !/^[0-9a-f]{128}$/i.test(xpub));
       if (bad) throw new Wrong(foreign, "An extended public key is 128 hexadecimal characters");
       const needed = required(quorum);
-      if (!/^\d+$/.test(needed) || needed < 1 || needed > xpubs.length) throw new Wrong(quorum, xpubs.length ? `From 1 to ${xpubs.length}` : "Choose at least one key");
-      const account = await call("create-account", { root_xpubs: xpubs, quorum: Number(needed), alias: required(alias) });
+      if (!/^\d+$/.test(needed) || needed < 1 || needed > xpubs.length)
+        throw new Wrong(quorum, xpubs.length ? `From 1 to ${xpubs.length}` : "Choose at least one key");
+      const account = await call("create-account", {
+        root_xpubs: xpubs,
+        quorum: Number(needed),
+        alias: required(alias),
+      });
       await refreshBook();
       go("account", account.id);
       return `Account “${accountName(account)}” created`;
@@ -87,5 +128,7 @@ export async function createAccount() {
 
 /** The keys of an account, by their aliases where they are on this node. */
 export function signers(account) {
-  return account.xpubs.map((xpub) => h("div", keyOf(xpub)?.alias ?? h("span.soft", "not on this node"), " ", hash(xpub, { what: "the public key" })));
+  return account.xpubs.map((xpub) =>
+    h("div", keyOf(xpub)?.alias ?? h("span.soft", "not on this node"), " ", hash(xpub, { what: "the public key" })),
+  );
 }

@@ -27,7 +27,17 @@ export function page(scope, _, query) {
     if (!ready || place.dataset.shown) return;
     const account = wanted || accounts[0]?.id;
     if (account) place.dataset.shown = account;
-    put(place, account ? addressList(scope, account) : empty("No addresses yet", "Create an account first: ", h("a", { href: to("accounts") }, "to the accounts"), "."));
+    put(
+      place,
+      account
+        ? addressList(scope, account)
+        : empty(
+            "No addresses yet",
+            "Create an account first: ",
+            h("a", { href: to("accounts") }, "to the accounts"),
+            ".",
+          ),
+    );
   });
   return sheet("Addresses", { acts: create }, section("Addresses", { acts: filter }, place));
 }
@@ -38,11 +48,24 @@ export function addressList(scope, account) {
       { head: "Address", class: "more", cell: ({ address }) => hash(address, { what: "the address" }) },
       { head: "Use", cell: ({ change }) => tag(change ? "change" : "receive") },
       { head: "Index", class: "num wide", cell: ({ key_index: index }) => String(index) },
-      { head: "Program", class: "grow wide", cell: ({ control_program: program }) => hash(program, { what: "the program" }) },
+      {
+        head: "Program",
+        class: "grow wide",
+        cell: ({ control_program: program }) => hash(program, { what: "the program" }),
+      },
     ],
-    { caption: "Addresses", key: ({ address }) => address, none: empty("No addresses yet", "A new account has one as soon as it is asked for.") },
+    {
+      caption: "Addresses",
+      key: ({ address }) => address,
+      none: empty("No addresses yet", "A new account has one as soon as it is asked for."),
+    },
   );
-  return pagedPane(scope, (from, count, signal) => call("list-addresses", { account_id: account, from, count }, { signal }), list, { on: [made] });
+  return pagedPane(
+    scope,
+    (from, count, signal) => call("list-addresses", { account_id: account, from, count }, { signal }),
+    list,
+    { on: [made] },
+  );
 }
 
 export function newAddress(wanted = "") {
@@ -55,9 +78,19 @@ export function newAddress(wanted = "") {
       fields: [accounts.length ? field("Account", account) : empty("No accounts yet", "Create an account first.")],
       submit: "Make address",
       act: async () => {
-        const { address, control_program: program } = await call("create-account-receiver", { account_id: account.value });
+        const { address, control_program: program } = await call("create-account-receiver", {
+          account_id: account.value,
+        });
         made.set(made.value + 1);
-        return h("div.outcome", h("p", "Made. It can be paid to at once."), facts([["Address", hash(address, { what: "the address" })], ["Program", hash(program, { what: "the program" })]]), h("button", { type: "button", onclick: () => dialog.close() }, "Done"));
+        return h(
+          "div.outcome",
+          h("p", "Made. It can be paid to at once."),
+          facts([
+            ["Address", hash(address, { what: "the address" })],
+            ["Program", hash(program, { what: "the program" })],
+          ]),
+          h("button", { type: "button", onclick: () => dialog.close() }, "Done"),
+        );
       },
     }),
   );

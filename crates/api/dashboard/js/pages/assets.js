@@ -19,16 +19,34 @@ const OWN = "asset";
 export function page(scope) {
   const list = table(
     [
-      { head: "Asset", cell: (asset) => h("button.link", { type: "button", onclick: () => details(asset) }, nameOf(asset)) },
+      {
+        head: "Asset",
+        cell: (asset) => h("button.link", { type: "button", onclick: () => details(asset) }, nameOf(asset)),
+      },
       { head: "Kind", class: "wide", cell: ({ type }) => tag(type === OWN ? "own" : type) },
       { head: "Decimals", class: "num wide", cell: (asset) => String(decimalsOf(asset)) },
       { head: "Id", class: "more", cell: ({ id }) => hash(id, { what: "the asset’s id" }) },
-      { head: "", class: "acts", cell: ({ id, type }) => type === OWN && h("a.button.small", { href: to("send", "", { mode: "actions", does: "issue", asset: id }) }, "Issue") },
+      {
+        head: "",
+        class: "acts",
+        cell: ({ id, type }) =>
+          type === OWN &&
+          h("a.button.small", { href: to("send", "", { mode: "actions", does: "issue", asset: id }) }, "Issue"),
+      },
     ],
     { caption: "Assets", key: ({ id }) => id, none: empty("No assets") },
   );
-  const element = pane(scope, (signal) => call("list-assets", {}, { signal }).then((assets) => assets ?? []), () => list, { on: [book] });
-  return sheet("Assets", { acts: h("button.primary", { type: "button", onclick: createAsset }, "New asset") }, section("Assets", {}, element));
+  const element = pane(
+    scope,
+    (signal) => call("list-assets", {}, { signal }).then((assets) => assets ?? []),
+    () => list,
+    { on: [book] },
+  );
+  return sheet(
+    "Assets",
+    { acts: h("button.primary", { type: "button", onclick: createAsset }, "New asset") },
+    section("Assets", {}, element),
+  );
 }
 
 const nameOf = ({ alias, id }) => (alias && alias !== id ? alias : `${id.slice(0, 12)}…`);
@@ -41,7 +59,11 @@ function details(asset) {
     content: [
       facts([
         ["Id", hash(asset.id, { what: "the asset’s id" })],
-        asset.xpubs && ["Issued by", `${asset.quorum} of ${asset.xpubs.length}: `, asset.xpubs.map((xpub) => keyOf(xpub)?.alias ?? `${xpub.slice(0, 12)}…`).join(", ")],
+        asset.xpubs && [
+          "Issued by",
+          `${asset.quorum} of ${asset.xpubs.length}: `,
+          asset.xpubs.map((xpub) => keyOf(xpub)?.alias ?? `${xpub.slice(0, 12)}…`).join(", "),
+        ],
         asset.issue_program && ["Program", hash(asset.issue_program, { what: "the issuance program" })],
         asset.limit_height > 0 && ["Issued until height", String(asset.limit_height)],
       ]),
@@ -81,10 +103,16 @@ async function createAsset() {
     title: "New asset",
     says: "This defines it in the wallet; the chain learns of it with the first issue.",
     fields: [
-      h("div.row", field("Alias", alias, { hint: "Letters are stored in upper case." }), field("Decimals", decimals, { hint: "0 to 18" })),
+      h(
+        "div.row",
+        field("Alias", alias, { hint: "Letters are stored in upper case." }),
+        field("Decimals", decimals, { hint: "0 to 18" }),
+      ),
       field("Name", name),
       field("Description", words),
-      keys.length ? h("fieldset", h("legend", "Keys that issue it"), boxes) : empty("No keys yet", "Create a key first."),
+      keys.length
+        ? h("fieldset", h("legend", "Keys that issue it"), boxes)
+        : empty("No keys yet", "Create a key first."),
       h("div.row", field("Signatures needed", quorum), field("May be issued until height", limit)),
     ],
     submit: "Create asset",
@@ -94,9 +122,18 @@ async function createAsset() {
       if (!Number.isInteger(places) || places < 0 || places > 18) throw new Wrong(decimals, "From 0 to 18");
       const until = limit.value.trim() === "" ? 0 : Number(limit.value);
       if (!Number.isSafeInteger(until) || until < 0) throw new Wrong(limit, "A height");
-      const definition = { decimals: places, description: words.value.trim(), name: name.value.trim() || code, symbol: code };
+      const definition = {
+        decimals: places,
+        description: words.value.trim(),
+        name: name.value.trim() || code,
+        symbol: code,
+      };
       const asset = await call("create-asset", {
-        alias: code, definition, limit_height: until, quorum: Number(quorum.value), root_xpubs: boxes.filter(({ box }) => box.checked).map(({ xpub }) => xpub),
+        alias: code,
+        definition,
+        limit_height: until,
+        quorum: Number(quorum.value),
+        root_xpubs: boxes.filter(({ box }) => box.checked).map(({ xpub }) => xpub),
       });
       await refreshBook();
       return `Asset ${asset.alias} created`;

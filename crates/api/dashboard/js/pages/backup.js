@@ -20,7 +20,13 @@ export function page(scope) {
     "Backup and rescan",
     {},
     section("The wallet", { flush: false }, progress(scope)),
-    h("div.halves", section("Backup", { flush: false }, backup()), section("Restore", { flush: false }, restore()), section("Rescan", { flush: false }, rescan()), section("Find accounts of a key", { flush: false }, recover())),
+    h(
+      "div.halves",
+      section("Backup", { flush: false }, backup()),
+      section("Restore", { flush: false }, restore()),
+      section("Rescan", { flush: false }, rescan()),
+      section("Find accounts of a key", { flush: false }, recover()),
+    ),
   );
 }
 
@@ -42,7 +48,12 @@ function progress(scope) {
     }
     put(
       place,
-      h("div", behind > 2 ? state("warn", `reading the chain: ${plural(behind, "block")} to go`) : state("ok", "up to date with the chain")),
+      h(
+        "div",
+        behind > 2
+          ? state("warn", `reading the chain: ${plural(behind, "block")} to go`)
+          : state("ok", "up to date with the chain"),
+      ),
       h("progress", { max: Math.max(1, all), value: done, "aria-label": "Blocks read" }),
       h("p.small.soft", `${done} of ${all} blocks read`),
     );
@@ -52,13 +63,22 @@ function progress(scope) {
 
 function backup() {
   return form({
-    fields: [h("p.soft.small", "Keys (encrypted with their passwords), accounts and assets in one file. The recovery words and the passwords are not in it.")],
+    fields: [
+      h(
+        "p.soft.small",
+        "Keys (encrypted with their passwords), accounts and assets in one file. The recovery words and the passwords are not in it.",
+      ),
+    ],
     submit: "Save backup",
     act: async () => {
       const image = await call("backup-wallet", {}, { deadline: LONG_MS });
       const name = `batond-wallet-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, "-")}.json`;
       save(stringify(image, "  "), name, "application/json");
-      return h("div.outcome", h("p", `Saved as ${name}: ${contents(image)}.`), h("p.soft", "Keep it where the keys’ passwords are not."));
+      return h(
+        "div.outcome",
+        h("p", `Saved as ${name}: ${contents(image)}.`),
+        h("p.soft", "Keep it where the keys’ passwords are not."),
+      );
     },
   });
 }
@@ -72,7 +92,16 @@ function restore() {
     put(shown);
     try {
       image = await read(file);
-      put(shown, h("div.caution", h("p", `This file holds ${contents(image)}. What the node has already stays as it is; the rest is added, and the chain is read again.`)));
+      put(
+        shown,
+        h(
+          "div.caution",
+          h(
+            "p",
+            `This file holds ${contents(image)}. What the node has already stays as it is; the rest is added, and the chain is read again.`,
+          ),
+        ),
+      );
     } catch (failure) {
       if (!(failure instanceof Wrong)) throw failure;
       failure.control.complain(failure.message);
@@ -86,7 +115,13 @@ function restore() {
       await call("restore-wallet", image, { deadline: LONG_MS });
       await refreshBook();
       hurry();
-      return h("div.outcome", h("p", "Restored. The wallet reads the chain again; the bar above shows how far it is. Balances are complete when it is through."));
+      return h(
+        "div.outcome",
+        h(
+          "p",
+          "Restored. The wallet reads the chain again; the bar above shows how far it is. Balances are complete when it is through.",
+        ),
+      );
     },
   });
 }
@@ -113,11 +148,18 @@ function contents(image) {
 function rescan() {
   const from = input({ inputmode: "numeric", placeholder: "0" });
   return form({
-    fields: [h("p.soft.small", "Reads the chain again for the wallet’s addresses. Until it is through, balances are incomplete; nothing is lost."), field("From height", from, { hint: "Empty: from the beginning. Older nodes always begin there." })],
+    fields: [
+      h(
+        "p.soft.small",
+        "Reads the chain again for the wallet’s addresses. Until it is through, balances are incomplete; nothing is lost.",
+      ),
+      field("From height", from, { hint: "Empty: from the beginning. Older nodes always begin there." }),
+    ],
     submit: "Rescan",
     act: async () => {
       const source = from.value.trim();
-      if (source && (!/^\d{1,15}$/.test(source) || Number(source) > (tip.value?.height ?? Infinity))) throw new Wrong(from, `A height up to ${tip.value?.height ?? "the tip"}`);
+      if (source && (!/^\d{1,15}$/.test(source) || Number(source) > (tip.value?.height ?? Infinity)))
+        throw new Wrong(from, `A height up to ${tip.value?.height ?? "the tip"}`);
       await call("rescan-wallet", source ? { from_height: Number(source) } : {}, { deadline: LONG_MS });
       hurry();
       return h("div.outcome", h("p", "Begun. The bar above shows how far it is."));
@@ -129,11 +171,19 @@ function recover() {
   const xpubs = h("textarea", { rows: 3, spellcheck: "false", placeholder: "one per line" });
   const sure = check("These keys are on this node, or I only watch their accounts");
   return form({
-    fields: [h("p.soft.small", "After a key was imported: looks for accounts and addresses of it that were used on the chain."), field("Extended public keys", xpubs), sure],
+    fields: [
+      h(
+        "p.soft.small",
+        "After a key was imported: looks for accounts and addresses of it that were used on the chain.",
+      ),
+      field("Extended public keys", xpubs),
+      sure,
+    ],
     submit: "Find accounts",
     act: async () => {
       const list = required(xpubs).split(/\s+/);
-      if (list.some((xpub) => !/^[0-9a-f]{128}$/i.test(xpub))) throw new Wrong(xpubs, "128 hexadecimal characters each");
+      if (list.some((xpub) => !/^[0-9a-f]{128}$/i.test(xpub)))
+        throw new Wrong(xpubs, "128 hexadecimal characters each");
       if (!sure.box.checked) throw new Wrong(xpubs, "Tick the box below first");
       await call("recovery-wallet", { xpubs: list }, { deadline: LONG_MS });
       await refreshBook();

@@ -20,8 +20,17 @@ export function page(scope, argument, query) {
   const wanted = /^\d{1,15}$/.test(argument) ? { block_height: Number(argument) } : { block_hash: argument };
   const tab = query.get("tab") ?? "transactions";
   const views = { transactions, raw: rawView, json: jsonView };
-  const element = pane(scope, (signal) => call("get-block", wanted, { signal }), (block) =>
-    h("div.stack", neighbours(block), section("Block", {}, blockFacts(block)), tabsOf(argument, tab, block), (views[tab] ?? transactions)(block, scope)),
+  const element = pane(
+    scope,
+    (signal) => call("get-block", wanted, { signal }),
+    (block) =>
+      h(
+        "div.stack",
+        neighbours(block),
+        section("Block", {}, blockFacts(block)),
+        tabsOf(argument, tab, block),
+        (views[tab] ?? transactions)(block, scope),
+      ),
   );
   return sheet(wanted.block_hash ? "Block" : `Block ${argument}`, {}, element);
 }
@@ -30,7 +39,8 @@ function neighbours({ height }) {
   return h(
     "div.neighbours",
     height > 0 && h("a.button", { href: to("block", height - 1) }, icon("left"), String(height - 1)),
-    height < (tip.value?.height ?? 0) && h("a.button", { href: to("block", height + 1) }, String(height + 1), icon("right")),
+    height < (tip.value?.height ?? 0) &&
+      h("a.button", { href: to("block", height + 1) }, String(height + 1), icon("right")),
   );
 }
 
@@ -41,7 +51,13 @@ function blockFacts(block) {
     ["Hash", hash(block.hash, { what: "the block’s hash" })],
     ["Proposer", hash(block.validator, { what: "the proposer’s public key" })],
     ["Size", bytes(Math.round(block.size / 2))],
-    ["Before it", hash(block.previous_block_hash, { href: block.height > 0 ? to("block", block.previous_block_hash) : undefined, what: "the hash" })],
+    [
+      "Before it",
+      hash(block.previous_block_hash, {
+        href: block.height > 0 ? to("block", block.previous_block_hash) : undefined,
+        what: "the hash",
+      }),
+    ],
     ["Transactions’ root", hash(block.transaction_merkle_root, { what: "the root" })],
     block.round !== undefined && ["Decided in round", String(block.round)],
     block.app_hash && ["State", hash(block.app_hash, { what: "the state’s hash" })],
@@ -49,8 +65,16 @@ function blockFacts(block) {
 }
 
 function tabsOf(argument, here, block) {
-  const entry = (name, words) => [to("block", argument, { tab: name === "transactions" ? "" : name }), words, name === here];
-  return tabs("Views of the block", [entry("transactions", `Transactions (${block.transactions.length})`), entry("raw", "Raw"), entry("json", "JSON")]);
+  const entry = (name, words) => [
+    to("block", argument, { tab: name === "transactions" ? "" : name }),
+    words,
+    name === here,
+  ];
+  return tabs("Views of the block", [
+    entry("transactions", `Transactions (${block.transactions.length})`),
+    entry("raw", "Raw"),
+    entry("json", "JSON"),
+  ]);
 }
 
 function transactions(block) {
@@ -59,7 +83,15 @@ function transactions(block) {
       [
         { head: "#", class: "num", cell: (transaction) => String(transaction.position) },
         { head: "Kind", cell: (transaction) => kinds(transaction) },
-        { head: "Transaction", class: "more", cell: (transaction) => hash(transaction.id, { href: to("tx", transaction.id, { block: block.height }), what: "the transaction’s id" }) },
+        {
+          head: "Transaction",
+          class: "more",
+          cell: (transaction) =>
+            hash(transaction.id, {
+              href: to("tx", transaction.id, { block: block.height }),
+              what: "the transaction’s id",
+            }),
+        },
         { head: "In → out", class: "num wide", cell: ({ inputs, outputs }) => `${inputs.length} → ${outputs.length}` },
         { head: "Fee", class: "num", cell: feeCell },
         { head: "Size", class: "num wide", cell: (transaction) => bytes(transaction.size) },
@@ -77,7 +109,15 @@ function feeCell(transaction) {
 }
 
 function rawView(block, scope) {
-  return section("Raw block", { flush: false }, pane(scope, (signal) => call("get-raw-block", { block_height: block.height }, { signal }), ({ raw_block: hex }) => raw(hex, `block-${block.height}.hex`)));
+  return section(
+    "Raw block",
+    { flush: false },
+    pane(
+      scope,
+      (signal) => call("get-raw-block", { block_height: block.height }, { signal }),
+      ({ raw_block: hex }) => raw(hex, `block-${block.height}.hex`),
+    ),
+  );
 }
 
 function jsonView(block) {

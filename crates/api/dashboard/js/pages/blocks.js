@@ -29,7 +29,15 @@ export function page(scope, _, query) {
       put(bar, pagerOf(top, height));
     },
   });
-  return sheet("Blocks", {}, section(fixed === null ? "Newest" : `From ${fixed} down`, { acts: jump() }, pane(scope, load, build, { on: [tip] })));
+  return sheet(
+    "Blocks",
+    {},
+    section(
+      fixed === null ? "Newest" : `From ${fixed} down`,
+      { acts: jump() },
+      pane(scope, load, build, { on: [tip] }),
+    ),
+  );
 }
 
 function pagerOf(top, height) {
@@ -43,7 +51,13 @@ function pagerOf(top, height) {
 }
 
 function jump() {
-  const height = h("input", { type: "text", inputmode: "numeric", placeholder: "Height", "aria-label": "Go to height", class: "jump" });
+  const height = h("input", {
+    type: "text",
+    inputmode: "numeric",
+    placeholder: "Height",
+    "aria-label": "Go to height",
+    class: "jump",
+  });
   const form = h("form.inline", height, h("button", { type: "submit" }, "Go"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();

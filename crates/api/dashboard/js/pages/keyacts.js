@@ -8,7 +8,15 @@ import { openDialog } from "../ui/dialog.js";
 import { check, field, input, password, required, select, Wrong } from "../ui/form.js";
 import { toast } from "../ui/toast.js";
 
-const LANGUAGES = [["en", "English"], ["zh_CN", "Chinese, simplified"], ["zh_TW", "Chinese, traditional"], ["it", "Italian"], ["ja", "Japanese"], ["ko", "Korean"], ["es", "Spanish"]];
+const LANGUAGES = [
+  ["en", "English"],
+  ["zh_CN", "Chinese, simplified"],
+  ["zh_TW", "Chinese, traditional"],
+  ["it", "Italian"],
+  ["ja", "Japanese"],
+  ["ko", "Korean"],
+  ["es", "Spanish"],
+];
 const GOOD_LENGTH = 8;
 
 export function createKey() {
@@ -17,10 +25,18 @@ export function createKey() {
   const language = select(LANGUAGES);
   ask({
     title: "New key",
-    fields: [field("Alias", alias, { hint: "Letters are stored in lower case." }), secret.fields, field("Language of the recovery words", language)],
+    fields: [
+      field("Alias", alias, { hint: "Letters are stored in lower case." }),
+      secret.fields,
+      field("Language of the recovery words", language),
+    ],
     submit: "Create key",
     act: async () => {
-      const key = await call("create-key", { alias: required(alias), password: secret.value(), language: language.value });
+      const key = await call("create-key", {
+        alias: required(alias),
+        password: secret.value(),
+        language: language.value,
+      });
       await refreshBook();
       showWords(key);
     },
@@ -35,11 +51,21 @@ export function importKey() {
   ask({
     title: "Import a key",
     says: "From the recovery words that were shown when it was made. Its accounts are found again at Backup and rescan.",
-    fields: [field("Alias", alias), field("Recovery words", words, { hint: "Twelve, in order" }), field("Language of the words", language), secret.fields],
+    fields: [
+      field("Alias", alias),
+      field("Recovery words", words, { hint: "Twelve, in order" }),
+      field("Language of the words", language),
+      secret.fields,
+    ],
     submit: "Import key",
     act: async () => {
       const mnemonic = required(words).split(/\s+/).join(" ");
-      const key = await call("create-key", { alias: required(alias), password: secret.value(), mnemonic, language: language.value });
+      const key = await call("create-key", {
+        alias: required(alias),
+        password: secret.value(),
+        mnemonic,
+        language: language.value,
+      });
       await refreshBook();
       return `Key “${key.alias}” imported`;
     },
@@ -49,14 +75,26 @@ export function importKey() {
 // The only time that the words are seen: the dialog closes only by the button, and what it held goes with it.
 function showWords({ alias, mnemonic }) {
   if (!mnemonic) return toast(`Key “${alias}” created`);
-  const list = h("ol.mnemonic", { "aria-label": "Recovery words" }, mnemonic.split(/\s+/).map((word) => h("li", word)));
-  const seen = check("I have written the words down, in this order", { onchange: () => (done.disabled = !seen.box.checked) });
+  const list = h(
+    "ol.mnemonic",
+    { "aria-label": "Recovery words" },
+    mnemonic.split(/\s+/).map((word) => h("li", word)),
+  );
+  const seen = check("I have written the words down, in this order", {
+    onchange: () => (done.disabled = !seen.box.checked),
+  });
   const done = h("button.primary", { type: "button", disabled: true, onclick: () => dialog.close() }, "Done");
   const dialog = openDialog({
     title: `Key “${alias}” created`,
     sticky: true,
     content: [
-      h("div.caution", h("p", "These words are the key. They are shown once and cannot be shown again: write them down on paper. Who has them can spend everything; without them and the file the funds are lost.")),
+      h(
+        "div.caution",
+        h(
+          "p",
+          "These words are the key. They are shown once and cannot be shown again: write them down on paper. Who has them can spend everything; without them and the file the funds are lost.",
+        ),
+      ),
       list,
       seen,
       h("div.form-actions", done),
@@ -88,7 +126,11 @@ export function changePassword({ alias, xpub }) {
     fields: [field("Present password", old), next.fields],
     submit: "Change password",
     act: async () => {
-      const { changed } = await call("reset-key-password", { xpub, old_password: required(old), new_password: next.value() });
+      const { changed } = await call("reset-key-password", {
+        xpub,
+        old_password: required(old),
+        new_password: next.value(),
+      });
       if (!changed) throw new Wrong(old, "That is not its password");
       return `The password of “${alias}” is changed`;
     },
@@ -133,7 +175,10 @@ function newPassword(label = "Password") {
   const first = password({ autocomplete: "new-password" });
   const second = password({ autocomplete: "new-password" });
   return {
-    fields: [field(label, first, { hint: `At least ${GOOD_LENGTH} characters protect the key’s file if it is stolen.` }), field("The same again", second)],
+    fields: [
+      field(label, first, { hint: `At least ${GOOD_LENGTH} characters protect the key’s file if it is stolen.` }),
+      field("The same again", second),
+    ],
     value() {
       const value = first.value;
       if (!value) throw new Wrong(first, "Choose a password");

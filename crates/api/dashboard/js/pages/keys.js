@@ -13,19 +13,41 @@ export function page(scope) {
   const list = table(
     [
       { head: "Key", cell: ({ alias }) => h("b", alias) },
-      { head: "Public key, file", class: "more", cell: ({ xpub, file }) => [h("div", hash(xpub, { what: "the extended public key" })), h("div.faint", hash(file, { what: "the file’s path" }))] },
+      {
+        head: "Public key, file",
+        class: "more",
+        cell: ({ xpub, file }) => [
+          h("div", hash(xpub, { what: "the extended public key" })),
+          h("div.faint", hash(file, { what: "the file’s path" })),
+        ],
+      },
       { head: "", class: "acts", cell: (key) => acts(key) },
     ],
     { caption: "Keys", key: ({ xpub }) => xpub, none: noKeys() },
   );
-  const element = pane(scope, (signal) => call("list-keys", {}, { signal }).then((keys) => keys ?? []), () => list, { on: [book] });
-  const buttons = [h("button.primary", { type: "button", onclick: createKey }, "New key"), h("button", { type: "button", onclick: importKey }, "Import")];
+  const element = pane(
+    scope,
+    (signal) => call("list-keys", {}, { signal }).then((keys) => keys ?? []),
+    () => list,
+    { on: [book] },
+  );
+  const buttons = [
+    h("button.primary", { type: "button", onclick: createKey }, "New key"),
+    h("button", { type: "button", onclick: importKey }, "Import"),
+  ];
   return sheet("Keys", { acts: buttons }, section("Keys on this node", {}, element));
 }
 
 function acts(key) {
-  const act = (words, does) => h("button", { type: "button", onclick: () => does(key), "aria-label": `${words}: ${key.alias}` }, words);
-  return h("span.key-acts", act("Check password", checkPassword), act("Change password", changePassword), act("Rename", renameKey), act("Delete", deleteKey));
+  const act = (words, does) =>
+    h("button", { type: "button", onclick: () => does(key), "aria-label": `${words}: ${key.alias}` }, words);
+  return h(
+    "span.key-acts",
+    act("Check password", checkPassword),
+    act("Change password", changePassword),
+    act("Rename", renameKey),
+    act("Delete", deleteKey),
+  );
 }
 
 function noKeys() {

@@ -14,8 +14,19 @@ import { hash, state } from "../ui/value.js";
 import { addressOf } from "./send/controls.js";
 
 export function page(scope) {
-  const status = pane(scope, (signal) => read(signal), (found) => body(found, () => status.reload()), { on: [net, book] });
-  return sheet("Mining", { note: "Only a validator’s blocks count. The setting holds until the node stops; to keep it, start the node with --mining." }, status);
+  const status = pane(
+    scope,
+    (signal) => read(signal),
+    (found) => body(found, () => status.reload()),
+    { on: [net, book] },
+  );
+  return sheet(
+    "Mining",
+    {
+      note: "Only a validator’s blocks count. The setting holds until the node stops; to keep it, start the node with --mining.",
+    },
+    status,
+  );
 }
 
 async function read(signal) {
@@ -38,13 +49,33 @@ function body({ on, address }, reload) {
   return h(
     "div.halves",
     section("Making blocks", { flush: false }, switchForm(on, reload)),
-    section("Rewards", { flush: false }, address.text === undefined ? empty("No address for rewards yet", address.failure.detail ?? address.failure.msg, ". ", h("a", { href: to("accounts") }, "Create an account"), ".") : rewards(address.text, reload)),
+    section(
+      "Rewards",
+      { flush: false },
+      address.text === undefined
+        ? empty(
+            "No address for rewards yet",
+            address.failure.detail ?? address.failure.msg,
+            ". ",
+            h("a", { href: to("accounts") }, "Create an account"),
+            ".",
+          )
+        : rewards(address.text, reload),
+    ),
   );
 }
 
 function switchForm(on, reload) {
   return form({
-    fields: [facts([["Mining", state(on ? "ok" : "idle", on ? "on" : "off")]]), h("p.soft.small", on ? "This node proposes a block whenever its turn comes." : "This node proposes no blocks. A lone validator’s chain stands still.")],
+    fields: [
+      facts([["Mining", state(on ? "ok" : "idle", on ? "on" : "off")]]),
+      h(
+        "p.soft.small",
+        on
+          ? "This node proposes a block whenever its turn comes."
+          : "This node proposes no blocks. A lone validator’s chain stands still.",
+      ),
+    ],
     submit: on ? "Switch mining off" : "Switch mining on",
     danger: on,
     act: async () => {
@@ -58,10 +89,14 @@ function switchForm(on, reload) {
 
 function rewards(address, reload) {
   const next = input({ class: "mono", value: "", placeholder: "an address of this wallet" });
-  const account = select([["", "a new address of…"], ...accountChoices()], { "aria-label": "Account for a new address" });
+  const account = select([["", "a new address of…"], ...accountChoices()], {
+    "aria-label": "Account for a new address",
+  });
   account.addEventListener("change", async () => {
     if (!account.value) return;
-    const made = await call("create-account-receiver", { account_id: account.value }).catch((failure) => (next.complain(failure.msg), null));
+    const made = await call("create-account-receiver", { account_id: account.value }).catch(
+      (failure) => (next.complain(failure.msg), null),
+    );
     if (made) next.value = made.address;
     account.value = "";
   });

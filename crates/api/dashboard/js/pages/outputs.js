@@ -34,20 +34,43 @@ export function outputList(scope, account) {
   const list = table(
     [
       { head: "Output", class: "grow", cell: ({ id }) => hash(id, { what: "the output’s id" }) },
-      !account && { head: "Account", class: "wide", cell: ({ account_id: id, account_alias: alias }) => h("a", { href: to("account", id) }, alias || id) },
+      !account && {
+        head: "Account",
+        class: "wide",
+        cell: ({ account_id: id, account_alias: alias }) => h("a", { href: to("account", id) }, alias || id),
+      },
       { head: "Amount", class: "num", cell: ({ amount, asset_id: asset }) => money(amount, asset) },
       { head: "Spendable", cell: spendable },
-      { head: "Address", class: "grow wide", cell: (output) => [hash(output.address, { what: "the address" }), output.change && [" ", tag("change")]] },
-      { head: "", class: "acts wide", cell: ({ id }) => h("a.button.small", { href: to("send", "", { output: id }) }, "Spend") },
+      {
+        head: "Address",
+        class: "grow wide",
+        cell: (output) => [hash(output.address, { what: "the address" }), output.change && [" ", tag("change")]],
+      },
+      {
+        head: "",
+        class: "acts wide",
+        cell: ({ id }) => h("a.button.small", { href: to("send", "", { output: id }) }, "Spend"),
+      },
     ].filter(Boolean),
-    { caption: "Unspent outputs", key: ({ id }) => id, none: empty("Nothing to spend", "Outputs appear here with the block that pays them.") },
+    {
+      caption: "Unspent outputs",
+      key: ({ id }) => id,
+      none: empty("Nothing to spend", "Outputs appear here with the block that pays them."),
+    },
   );
   const load = async (from, count, signal) => {
     const body = { ...only(account), unconfirmed: unconfirmed.box.checked, smart_contract: false, from, count };
-    const [answer, reserved] = await Promise.all([call("list-unspent-outputs", body, { signal }), reservations({ signal })]);
+    const [answer, reserved] = await Promise.all([
+      call("list-unspent-outputs", body, { signal }),
+      reservations({ signal }),
+    ]);
     const held = new Set((reserved ?? []).flatMap(({ outputs }) => outputs.map(({ id }) => id)));
     // these belong to the row: they decide what it says
-    return (answer ?? []).map((output) => ({ ...output, held: held.has(output.id), immature: output.valid_height > (tip.value?.height ?? 0) }));
+    return (answer ?? []).map((output) => ({
+      ...output,
+      held: held.has(output.id),
+      immature: output.valid_height > (tip.value?.height ?? 0),
+    }));
   };
   const element = pagedPane(scope, load, list, { on: [wallet, released] });
   return h("div", h("div.list-options", unconfirmed), element);
@@ -67,17 +90,32 @@ function heldSection(scope) {
     [
       { head: "Held for", class: "num", cell: ({ id }) => `build ${id}` },
       { head: "Outputs", class: "num", cell: ({ outputs }) => String(outputs.length) },
-      { head: "Amount", class: "num", cell: ({ outputs }) => sums(outputs).map(([asset, sum]) => h("div", money(sum, asset))) },
+      {
+        head: "Amount",
+        class: "num",
+        cell: ({ outputs }) => sums(outputs).map(([asset, sum]) => h("div", money(sum, asset))),
+      },
       { head: "Let go in", class: "num", cell: ({ left }) => left },
-      { head: "", class: "acts", cell: ({ id }) => h("button", { type: "button", onclick: () => letGo(id) }, "Release") },
+      {
+        head: "",
+        class: "acts",
+        cell: ({ id }) => h("button", { type: "button", onclick: () => letGo(id) }, "Release"),
+      },
     ],
     { caption: "Held outputs", key: ({ id }) => id },
   );
   const place = h("div");
   const load = async (abort) =>
-    ((await reservations({ signal: abort })) ?? []).map((held) => ({ ...held, left: duration(Date.parse(held.expires_at) - now()) }));
+    ((await reservations({ signal: abort })) ?? []).map((held) => ({
+      ...held,
+      left: duration(Date.parse(held.expires_at) - now()),
+    }));
   const build = () => ({
-    element: section("Held for transactions that were not sent", { note: "No other transaction gets them until then." }, list.element),
+    element: section(
+      "Held for transactions that were not sent",
+      { note: "No other transaction gets them until then." },
+      list.element,
+    ),
     update(rows) {
       place.hidden = rows.length === 0;
       list.update(rows);

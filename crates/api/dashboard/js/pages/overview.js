@@ -45,7 +45,16 @@ export function page(scope) {
   );
 
   function judge() {
-    const found = verdict({ link: link.value, net: net.value, tip: tip.value, wallet: wallet.value, health: health.value, interval, now: now(), upgrade: upgrade() });
+    const found = verdict({
+      link: link.value,
+      net: net.value,
+      tip: tip.value,
+      wallet: wallet.value,
+      health: health.value,
+      interval,
+      now: now(),
+      upgrade: upgrade(),
+    });
     // said again only when it changes: screen readers would repeat it each second
     if (stringify(found) === said) return;
     said = stringify(found);
@@ -73,7 +82,10 @@ export function page(scope) {
 }
 
 function sentenceOf({ level, title, detail, remedy }) {
-  return [h("p.verdict-title", state(level, title)), h("p.verdict-detail", detail, remedy && h("span.verdict-remedy", ` ${remedy}`))];
+  return [
+    h("p.verdict-title", state(level, title)),
+    h("p.verdict-detail", detail, remedy && h("span.verdict-remedy", ` ${remedy}`)),
+  ];
 }
 
 function vitalsOf(interval) {
@@ -82,14 +94,30 @@ function vitalsOf(interval) {
   if (!info || !status) return [];
   const final = status.finalized_height;
   return [
-    vital("Height", String(tip.value?.height ?? status.current_height), info.highest_height > (tip.value?.height ?? 0) && `network ${info.highest_height}`),
-    vital("Last block", tip.value?.height > 0 && tip.value.time ? ago(tip.value.time) : "–", tip.value?.height > 0 && "ago"),
+    vital(
+      "Height",
+      String(tip.value?.height ?? status.current_height),
+      info.highest_height > (tip.value?.height ?? 0) && `network ${info.highest_height}`,
+    ),
+    vital(
+      "Last block",
+      tip.value?.height > 0 && tip.value.time ? ago(tip.value.time) : "–",
+      tip.value?.height > 0 && "ago",
+    ),
     vital("Block interval", interval === null ? "–" : seconds(interval), "median of the latest"),
-    final !== undefined && vital("Final", String(final), status.justified_height > final && `justified ${status.justified_height}`),
+    final !== undefined &&
+      vital("Final", String(final), status.justified_height > final && `justified ${status.justified_height}`),
     vital("Peers", String(info.peer_count), info.listening ? "listening" : "not listening"),
     vital("Pool", String(pool.value?.total ?? "–"), "unconfirmed"),
     vital("Mining", state(info.mining ? "ok" : "idle", info.mining ? "on" : "off")),
-    wallet.value && vital("Wallet", String(wallet.value.wallet_height), wallet.value.wallet_height >= wallet.value.best_block_height ? "up to date" : `of ${wallet.value.best_block_height}`),
+    wallet.value &&
+      vital(
+        "Wallet",
+        String(wallet.value.wallet_height),
+        wallet.value.wallet_height >= wallet.value.best_block_height
+          ? "up to date"
+          : `of ${wallet.value.best_block_height}`,
+      ),
   ];
 }
 
@@ -100,7 +128,8 @@ function healthOf({ ready, phase, troubles }) {
 
 const upgrade = () => upgradeFrom(upgrades.value, health.value);
 
-const vital = (name, value, note) => h("div", h("dt", name), h("dd", h("span.vital-value", value), note && h("span.vital-note", note)));
+const vital = (name, value, note) =>
+  h("div", h("dt", name), h("dd", h("span.vital-value", value), note && h("span.vital-note", note)));
 
 function nodeFacts(plan) {
   const info = net.value;
@@ -111,7 +140,10 @@ function nodeFacts(plan) {
     ["Version", version ?? "–", Boolean(update) && newer !== version && ` (${newer} is out)`],
     ["Syncing", state(info.syncing ? "warn" : "ok", info.syncing ? "catching up" : "in step")],
     ["Node key", hash(info.node_xpub, { what: "the node’s public key" })],
-    chain.value?.current_hash && ["Tip", hash(chain.value.current_hash, { href: to("block", chain.value.current_hash) })],
+    chain.value?.current_hash && [
+      "Tip",
+      hash(chain.value.current_hash, { href: to("block", chain.value.current_hash) }),
+    ],
     wallet.value === false && ["Wallet", "off"],
     health.value && ["Health", healthOf(health.value)],
     plan && ["Upgrade", h("a", { href: to("upgrade") }, plan.name ?? "unnamed"), ` at height ${plan.height}`],

@@ -22,11 +22,27 @@ export function page(scope) {
       { head: "Sent", class: "num wide", cell: (peer) => traffic(peer.total_sent, peer.current_sent_rate) },
       { head: "Received", class: "num wide", cell: (peer) => traffic(peer.total_received, peer.current_received_rate) },
       { head: "Id", class: "grow wide", cell: ({ peer_id: id }) => hash(id, { what: "the peer’s id" }) },
-      { head: "", class: "acts", cell: (peer) => h("button", { type: "button", onclick: () => disconnect(peer) }, "Disconnect") },
+      {
+        head: "",
+        class: "acts",
+        cell: (peer) => h("button", { type: "button", onclick: () => disconnect(peer) }, "Disconnect"),
+      },
     ],
-    { caption: "Peers", key: ({ peer_id: id }) => id, none: empty("No peers", "Connect one by its address, or start the node with --p2p.seeds or --p2p.keep_dial. A solonet needs none.") },
+    {
+      caption: "Peers",
+      key: ({ peer_id: id }) => id,
+      none: empty(
+        "No peers",
+        "Connect one by its address, or start the node with --p2p.seeds or --p2p.keep_dial. A solonet needs none.",
+      ),
+    },
   );
-  const element = pane(scope, (signal) => call("list-peers", {}, { signal }).then((peers) => peers ?? []), () => list, { on: [net, tip] });
+  const element = pane(
+    scope,
+    (signal) => call("list-peers", {}, { signal }).then((peers) => peers ?? []),
+    () => list,
+    { on: [net, tip] },
+  );
   scope.every(5000, element.reload);
 
   function connect() {
@@ -59,12 +75,17 @@ export function page(scope) {
     });
   }
 
-  return sheet("Peers", { acts: h("button.primary", { type: "button", onclick: connect }, "Connect a peer") }, section("Peers", {}, element));
+  return sheet(
+    "Peers",
+    { acts: h("button.primary", { type: "button", onclick: connect }, "Connect a peer") },
+    section("Peers", {}, element),
+  );
 }
 
 function addressFrom(control) {
   const match = /^\[?([0-9a-f.:]+?)\]?:(\d{1,5})$/i.exec(required(control, "An address"));
-  if (!match || Number(match[2]) < 1 || Number(match[2]) > 65535) throw new Wrong(control, "An IP address and a port, as 192.0.2.7:46657 or [2001:db8::7]:46657");
+  if (!match || Number(match[2]) < 1 || Number(match[2]) > 65535)
+    throw new Wrong(control, "An IP address and a port, as 192.0.2.7:46657 or [2001:db8::7]:46657");
   return { ip: match[1], port: Number(match[2]) };
 }
 

@@ -20,13 +20,32 @@ const seen = new Map();
 export function page(scope) {
   const list = table(
     [
-      { head: "Transaction", class: "more", cell: ({ id }) => hash(id, { href: to("tx", id), what: "the transaction’s id" }) },
+      {
+        head: "Transaction",
+        class: "more",
+        cell: ({ id }) => hash(id, { href: to("tx", id), what: "the transaction’s id" }),
+      },
       { head: "Kind", cell: (transaction) => (transaction.inputs ? kinds(transaction) : "") },
-      { head: "In → out", class: "num wide", cell: ({ inputs, outputs }) => (inputs ? `${inputs.length} → ${outputs.length}` : "") },
-      { head: "Fee", class: "num", cell: (transaction) => (transaction.inputs && feeOf(transaction) !== null ? money(feeOf(transaction)) : "") },
+      {
+        head: "In → out",
+        class: "num wide",
+        cell: ({ inputs, outputs }) => (inputs ? `${inputs.length} → ${outputs.length}` : ""),
+      },
+      {
+        head: "Fee",
+        class: "num",
+        cell: (transaction) => (transaction.inputs && feeOf(transaction) !== null ? money(feeOf(transaction)) : ""),
+      },
       { head: "Size", class: "num wide", cell: ({ size }) => (size ? bytes(size) : "") },
     ],
-    { caption: "Unconfirmed transactions", key: ({ id }) => id, none: empty("Nothing waits for a block", "Transactions appear here when they are submitted or arrive from peers, and leave with the block that takes them.") },
+    {
+      caption: "Unconfirmed transactions",
+      key: ({ id }) => id,
+      none: empty(
+        "Nothing waits for a block",
+        "Transactions appear here when they are submitted or arrive from peers, and leave with the block that takes them.",
+      ),
+    },
   );
   const note = h("span.note");
   const element = pane(

@@ -28,7 +28,8 @@ export function page(scope, wanted) {
 async function find(wanted, options) {
   if (/^\d{1,15}$/.test(wanted)) return { href: to("block", wanted) };
   if (/^[0-9a-f]{64}$/i.test(wanted)) return byHash(wanted.toLowerCase(), options);
-  if (/^[a-z]{2}1[a-z0-9]{20,}$/i.test(wanted)) return { address: { text: wanted, ...(await call("validate-address", { address: wanted }, options)) } };
+  if (/^[a-z]{2}1[a-z0-9]{20,}$/i.test(wanted))
+    return { address: { text: wanted, ...(await call("validate-address", { address: wanted }, options)) } };
   if (!book.value.ready) await refreshBook();
   const account = book.value.accounts.find(({ alias, id }) => alias === wanted.toLowerCase() || id === wanted);
   return account ? { href: to("account", account.id) } : {};
@@ -51,17 +52,25 @@ async function told(answer) {
 }
 
 function addressCard({ text, valid, is_local: own }) {
-  return section("Address", {}, facts([
-    ["Address", hash(text, { what: "the address" })],
-    ["Form", valid ? state("ok", "valid on this network") : state("bad", "not an address of this network")],
-    valid && ["Owner", own ? "this node’s wallet" : "not this node’s wallet"],
-    valid && ["Pay to it", h("a", { href: to("send", "", { address: text }) }, "new transaction")],
-  ]));
+  return section(
+    "Address",
+    {},
+    facts([
+      ["Address", hash(text, { what: "the address" })],
+      ["Form", valid ? state("ok", "valid on this network") : state("bad", "not an address of this network")],
+      valid && ["Owner", own ? "this node’s wallet" : "not this node’s wallet"],
+      valid && ["Pay to it", h("a", { href: to("send", "", { address: text }) }, "new transaction")],
+    ]),
+  );
 }
 
 function nothing() {
-  return section("Result", {}, empty(
-    "Nothing found",
-    "A height, a block’s hash, a transaction’s id, an address or an account’s alias can be found. Transactions of others are known only to a node that runs with --wallet.txindex; open their block instead.",
-  ));
+  return section(
+    "Result",
+    {},
+    empty(
+      "Nothing found",
+      "A height, a block’s hash, a transaction’s id, an address or an account’s alias can be found. Transactions of others are known only to a node that runs with --wallet.txindex; open their block instead.",
+    ),
+  );
 }

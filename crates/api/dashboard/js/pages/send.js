@@ -16,14 +16,25 @@ import { pasteForm } from "./send/paste.js";
 import { inspect, review } from "./send/review.js";
 import { transferForm } from "./send/transfer.js";
 
-const MODES = [["", "Transfer"], ["actions", "Action by action"], ["paste", "Paste"]];
+const MODES = [
+  ["", "Transfer"],
+  ["actions", "Action by action"],
+  ["paste", "Paste"],
+];
 const STEPS = ["Compose", "Review and sign", "Submitted"];
 
 export function page(scope, _, query) {
   const mode = query.get("mode") ?? (query.get("output") ? "actions" : "");
   const place = h("div");
   const steps = h("ol.progress", { "aria-label": "Steps" });
-  const composing = h("div.stack", tabs("How to compose", MODES.map(([name, words]) => [to("send", "", { mode: name }), words, name === mode])), section(MODES.find(([name]) => name === mode)?.[1] ?? "Transfer", { flush: false }, formFor(mode)));
+  const composing = h(
+    "div.stack",
+    tabs(
+      "How to compose",
+      MODES.map(([name, words]) => [to("send", "", { mode: name }), words, name === mode]),
+    ),
+    section(MODES.find(([name]) => name === mode)?.[1] ?? "Transfer", { flush: false }, formFor(mode)),
+  );
 
   function formFor(name) {
     if (name === "paste") return pasteForm((template) => open(template, null));
@@ -32,7 +43,12 @@ export function page(scope, _, query) {
     scope.on(book, ({ ready, accounts }) => {
       if (!ready || element.dataset.made) return;
       if (accounts.length) element.dataset.made = "yes";
-      put(element, accounts.length ? make(scope, query, build) : empty("No account to send from", h("a.button", { href: to("accounts") }, "To the accounts")));
+      put(
+        element,
+        accounts.length
+          ? make(scope, query, build)
+          : empty("No account to send from", h("a.button", { href: to("accounts") }, "To the accounts")),
+      );
     });
     return element;
   }
@@ -43,15 +59,24 @@ export function page(scope, _, query) {
 
   async function open(template, request) {
     const found = await inspect(template, request, { signal: scope.signal });
-    show(1, review(found, {
-      signed: (next) => reopen(next, request).then(() => toast("Signed")),
-      submitted: (id) => show(2, follow(scope, id, compose)),
-      again: request && canAdjust(request) ? (fee) => rebuild(request, found, fee) : null,
-      discard: () => discard(found.decoded),
-    }));
+    show(
+      1,
+      review(found, {
+        signed: (next) => reopen(next, request).then(() => toast("Signed")),
+        submitted: (id) => show(2, follow(scope, id, compose)),
+        again: request && canAdjust(request) ? (fee) => rebuild(request, found, fee) : null,
+        discard: () => discard(found.decoded),
+      }),
+    );
   }
 
-  const reopen = (template, request) => open(template, request).catch((failure) => put(place, problem(failure, () => reopen(template, request))));
+  const reopen = (template, request) =>
+    open(template, request).catch((failure) =>
+      put(
+        place,
+        problem(failure, () => reopen(template, request)),
+      ),
+    );
 
   async function rebuild(request, found, fee) {
     try {
@@ -72,7 +97,12 @@ export function page(scope, _, query) {
   const compose = () => show(0, composing);
 
   function show(step, element) {
-    put(steps, STEPS.map((words, index) => h("li", { class: index < step ? "done" : "", "aria-current": index === step && "step" }, words)));
+    put(
+      steps,
+      STEPS.map((words, index) =>
+        h("li", { class: index < step ? "done" : "", "aria-current": index === step && "step" }, words),
+      ),
+    );
     put(place, element);
     scrollTo(0, 0);
   }
@@ -82,11 +112,17 @@ export function page(scope, _, query) {
 }
 
 // the fee is what is spent in BTM and not paid: the last action that spends BTM of an account carries it
-const carrier = (request) => request.actions.findLast((action) => action.type === "spend_account" && action.asset_id === BTM);
+const carrier = (request) =>
+  request.actions.findLast((action) => action.type === "spend_account" && action.asset_id === BTM);
 
 const canAdjust = (request) => Boolean(carrier(request));
 
 function withFee(request, before, fee) {
   const bearer = carrier(request);
-  return { ...request, actions: request.actions.map((action) => (action === bearer ? { ...action, amount: action.amount - before + fee } : action)) };
+  return {
+    ...request,
+    actions: request.actions.map((action) =>
+      action === bearer ? { ...action, amount: action.amount - before + fee } : action,
+    ),
+  };
 }

@@ -21,16 +21,39 @@ export function page(scope) {
       { head: "Name", cell: ({ id }) => h("b", id) },
       { head: "Type", class: "wide", cell: ({ type }) => type || h("span.faint", "–") },
       { head: "Created", cell: ({ created_at: at }) => when(Date.parse(at)) },
-      { head: "", class: "acts", cell: ({ id }) => [h("button", { type: "button", onclick: () => checkToken(id) }, "Check"), h("button", { type: "button", onclick: () => remove(id) }, "Delete")] },
+      {
+        head: "",
+        class: "acts",
+        cell: ({ id }) => [
+          h("button", { type: "button", onclick: () => checkToken(id) }, "Check"),
+          h("button", { type: "button", onclick: () => remove(id) }, "Delete"),
+        ],
+      },
     ],
-    { caption: "Access tokens", key: ({ id }) => id, none: empty("No tokens", "Requests from this machine itself need none. From elsewhere every request needs one.") },
+    {
+      caption: "Access tokens",
+      key: ({ id }) => id,
+      none: empty("No tokens", "Requests from this machine itself need none. From elsewhere every request needs one."),
+    },
   );
   // the secrets, which some nodes list, are no business of this page
-  const load = async (abort) => ((await call("list-access-tokens", {}, { signal: abort })) ?? []).map(({ id, type, created_at: at }) => ({ id, type, created_at: at }));
+  const load = async (abort) =>
+    ((await call("list-access-tokens", {}, { signal: abort })) ?? []).map(({ id, type, created_at: at }) => ({
+      id,
+      type,
+      created_at: at,
+    }));
   return sheet(
     "Access tokens",
-    { acts: h("button.primary", { type: "button", onclick: create }, "New token"), note: "A token lets a client in from another machine, by HTTP Basic: its name is the user, its secret the password." },
-    section("Tokens", {}, pane(scope, load, () => list, { on: [changed] })),
+    {
+      acts: h("button.primary", { type: "button", onclick: create }, "New token"),
+      note: "A token lets a client in from another machine, by HTTP Basic: its name is the user, its secret the password.",
+    },
+    section(
+      "Tokens",
+      {},
+      pane(scope, load, () => list, { on: [changed] }),
+    ),
   );
 }
 
@@ -39,7 +62,10 @@ function create() {
   const type = input({ value: "client" });
   ask({
     title: "New token",
-    fields: [field("Name", id, { hint: "Letters, digits, _ and -" }), field("Type", type, { hint: "A note for yourself" })],
+    fields: [
+      field("Name", id, { hint: "Letters, digits, _ and -" }),
+      field("Type", type, { hint: "A note for yourself" }),
+    ],
     submit: "Create token",
     act: async () => {
       const name = required(id);

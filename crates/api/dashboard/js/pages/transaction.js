@@ -48,8 +48,17 @@ function about(found, height) {
   return facts([
     ["Id", hash(found.id, { what: "the transaction’s id" })],
     ["Kind", kinds(found)],
-    ["State", place ? state("ok", "in a block", depth > 0 ? `, ${plural(depth, "confirmation")}` : "") : state("idle", "in the pool, waiting for a block")],
-    place && ["Block", h("a", { href: to("block", place.height) }, String(place.height)), place.index !== undefined ? `, transaction ${place.index}` : ""],
+    [
+      "State",
+      place
+        ? state("ok", "in a block", depth > 0 ? `, ${plural(depth, "confirmation")}` : "")
+        : state("idle", "in the pool, waiting for a block"),
+    ],
+    place && [
+      "Block",
+      h("a", { href: to("block", place.height) }, String(place.height)),
+      place.index !== undefined ? `, transaction ${place.index}` : "",
+    ],
     place && ["Time", when(place.time)],
     fee !== null && ["Fee", money(fee)],
     ["Size", bytes(found.size)],

@@ -15,7 +15,10 @@ export function page(scope, _, query) {
   const account = query.get("account") ?? "";
   return sheet(
     "Votes",
-    { acts: h("a.button.primary", { href: to("send", "", { mode: "actions", does: "vote", account }) }, "Vote"), note: "Votes are BTM that stay locked for a while and elect validators. A veto takes them back." },
+    {
+      acts: h("a.button.primary", { href: to("send", "", { mode: "actions", does: "vote", account }) }, "Vote"),
+      note: "Votes are BTM that stay locked for a while and elect validators. A veto takes them back.",
+    },
     section("Votes", { acts: accountFilter(scope, "votes", account) }, voteList(scope, account)),
   );
 }
@@ -26,13 +29,33 @@ export function voteList(scope, account) {
       { head: "Validator", class: "more", cell: ({ vote }) => hash(vote, { what: "the validator’s public key" }) },
       !account && { head: "Account", cell: ({ id, alias }) => h("a", { href: to("account", id) }, alias || id) },
       { head: "Votes", class: "num", cell: ({ amount }) => money(amount) },
-      { head: "", class: "acts", cell: ({ id, vote, amount }) => h("a.button.small", { href: to("send", "", { mode: "actions", does: "veto", account: id, vote, amount: String(amount) }) }, "Veto") },
+      {
+        head: "",
+        class: "acts",
+        cell: ({ id, vote, amount }) =>
+          h(
+            "a.button.small",
+            { href: to("send", "", { mode: "actions", does: "veto", account: id, vote, amount: String(amount) }) },
+            "Veto",
+          ),
+      },
     ].filter(Boolean),
-    { caption: "Votes", key: ({ id, vote }) => `${id} ${vote}`, none: empty("No votes", "An account votes with a transaction of its own.") },
+    {
+      caption: "Votes",
+      key: ({ id, vote }) => `${id} ${vote}`,
+      none: empty("No votes", "An account votes with a transaction of its own."),
+    },
   );
   const load = async (signal) =>
     ((await call("list-account-votes", only(account), { signal })) ?? [])
       .filter((entry) => !account || entry.account_id === account)
-      .flatMap((entry) => (entry.vote_details ?? []).map(({ vote, vote_number: amount }) => ({ id: entry.account_id, alias: entry.account_alias, vote, amount })));
+      .flatMap((entry) =>
+        (entry.vote_details ?? []).map(({ vote, vote_number: amount }) => ({
+          id: entry.account_id,
+          alias: entry.account_alias,
+          vote,
+          amount,
+        })),
+      );
   return pane(scope, load, () => list, { on: [wallet, book] });
 }

@@ -12,10 +12,17 @@ export function banner() {
     if (state !== "down") return;
     const wait = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
     const gone = duration(Date.now() - since);
-    put(words, `since ${dateTime(since)} (${gone}). What is shown below is from then. ${wait ? `Next try in ${wait} s.` : "Trying…"}`);
+    put(
+      words,
+      `since ${dateTime(since)} (${gone}). What is shown below is from then. ${wait ? `Next try in ${wait} s.` : "Trying…"}`,
+    );
   };
   const show = ({ state, failure }) => {
-    put(place, state === "down" && h("div.banner.bad", h("b", failure.msg), words, h("button", { type: "button", onclick: hurry }, "Try now")));
+    put(
+      place,
+      state === "down" &&
+        h("div.banner.bad", h("b", failure.msg), words, h("button", { type: "button", onclick: hurry }, "Try now")),
+    );
     count();
   };
   link.subscribe(show);

@@ -17,14 +17,29 @@ export function bar(rooms) {
   return h(
     "header.bar",
     menuButton(rooms),
-    h("a.brand", { href: to("overview") }, h("span.name", "batond"), live([net], () => h("span.network", net.value?.network_id ?? "", NAMESPACE && ` / ${NAMESPACE}`))),
-    live([tip], () => tip.value && [
-      h("span.vital", h("span.words", "height"), h("b", { id: "height" }, String(tip.value.height))),
-      tip.value.height > 0 && tip.value.time && h("span.vital", h("span.words", "last block"), h("b", ago(tip.value.time)), h("span.words", "ago")),
-    ]),
+    h(
+      "a.brand",
+      { href: to("overview") },
+      h("span.name", "batond"),
+      live([net], () => h("span.network", net.value?.network_id ?? "", NAMESPACE && ` / ${NAMESPACE}`)),
+    ),
+    live(
+      [tip],
+      () =>
+        tip.value && [
+          h("span.vital", h("span.words", "height"), h("b", { id: "height" }, String(tip.value.height))),
+          tip.value.height > 0 &&
+            tip.value.time &&
+            h("span.vital", h("span.words", "last block"), h("b", ago(tip.value.time)), h("span.words", "ago")),
+        ],
+    ),
     live([link, feed], () => h("span.vital", { id: "feed" }, connection())),
     search(),
-    h("div.bar-buttons", schemeButton(), live([token], () => token.value && h("button.quiet", { type: "button", onclick: signOut }, "Sign out"))),
+    h(
+      "div.bar-buttons",
+      schemeButton(),
+      live([token], () => token.value && h("button.quiet", { type: "button", onclick: signOut }, "Sign out")),
+    ),
   );
 }
 
@@ -37,14 +52,28 @@ function connection() {
 }
 
 function menuButton(rooms) {
-  const button = h("button.quiet.menu-button", { type: "button", "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "rooms", onclick: () => rooms.toggle() }, icon("menu"));
+  const button = h(
+    "button.quiet.menu-button",
+    {
+      type: "button",
+      "aria-label": "Menu",
+      "aria-expanded": "false",
+      "aria-controls": "rooms",
+      onclick: () => rooms.toggle(),
+    },
+    icon("menu"),
+  );
   rooms.onToggle((open) => button.setAttribute("aria-expanded", String(open)));
   return button;
 }
 
 function schemeButton() {
   const chosen = signal(window.batonScheme.get());
-  const button = h("button.quiet", { type: "button", onclick: () => chosen.set(SCHEMES[(SCHEMES.indexOf(chosen.value) + 1) % SCHEMES.length]) }, icon("scheme"));
+  const button = h(
+    "button.quiet",
+    { type: "button", onclick: () => chosen.set(SCHEMES[(SCHEMES.indexOf(chosen.value) + 1) % SCHEMES.length]) },
+    icon("scheme"),
+  );
   const say = (scheme) => {
     const words = `Colours: ${scheme === "system" ? "as the system" : scheme}`;
     button.title = words;

@@ -11,7 +11,12 @@ export function watchLogin() {
   let dialog = null;
   refusal.subscribe((failure) => {
     if (failure && !dialog) {
-      dialog = openDialog({ title: "Sign in to this node", content: content(failure), sticky: true, onclose: () => (dialog = null) });
+      dialog = openDialog({
+        title: "Sign in to this node",
+        content: content(failure),
+        sticky: true,
+        onclose: () => (dialog = null),
+      });
     }
     if (!failure) dialog?.close();
   });
@@ -22,10 +27,18 @@ function content(failure) {
   const show = check("Show what I paste", { onchange: () => (token.type = show.box.checked ? "text" : "password") });
   const old = /invalid token/i.test(failure.detail ?? "");
   return [
-    h("p", "It answers only with an access token. The token stays in this browser tab and is forgotten when the tab closes."),
+    h(
+      "p",
+      "It answers only with an access token. The token stays in this browser tab and is forgotten when the tab closes.",
+    ),
     old && problem(failure),
     form({
-      fields: [field("Access token", token, { hint: "As batoncli create-access-token NAME prints it on the node’s machine: name, colon, secret." }), show],
+      fields: [
+        field("Access token", token, {
+          hint: "As batoncli create-access-token NAME prints it on the node’s machine: name, colon, secret.",
+        }),
+        show,
+      ],
       submit: "Sign in",
       act: async () => {
         const value = required(token, "Paste the token");

@@ -22,7 +22,12 @@ export function nav() {
   const element = h(
     "aside.rooms",
     { id: "rooms" },
-    h("nav", { "aria-label": "Pages" }, search({ inRooms: true }), ROOMS.map(([group, entries]) => [group && heading(group), h("ul", entries.map(entry))])),
+    h(
+      "nav",
+      { "aria-label": "Pages" },
+      search({ inRooms: true }),
+      ROOMS.map(([group, entries]) => [group && heading(group), h("ul", entries.map(entry))]),
+    ),
   );
 
   const mark = ({ name }) => {
@@ -53,5 +58,9 @@ function opening(element) {
   document.addEventListener("click", (event) => {
     if (isOpen() && !element.contains(event.target) && !event.target.closest(".menu-button")) set(false);
   });
-  return { toggle: () => set(!isOpen()), close: () => isOpen() && set(false), onToggle: (listener) => listeners.push(listener) };
+  return {
+    toggle: () => set(!isOpen()),
+    close: () => isOpen() && set(false),
+    onToggle: (listener) => listeners.push(listener),
+  };
 }

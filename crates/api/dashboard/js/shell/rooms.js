@@ -2,13 +2,43 @@
 
 export const ROOMS = [
   [null, [["overview", "Overview"]]],
-  ["Chain", [["blocks", "Blocks"], ["pool", "Pool"], ["peers", "Peers"], ["validators", "Validators"], ["upgrade", "Upgrade"]]],
-  ["Wallet", [
-    ["accounts", "Accounts"], ["history", "Transactions"], ["addresses", "Addresses"], ["outputs", "Unspent outputs"],
-    ["votes", "Votes"], ["assets", "Assets"], ["keys", "Keys"],
-  ]],
-  ["Act", [["send", "New transaction"], ["tools", "Sign and verify"]]],
-  ["Node", [["mining", "Mining"], ["backup", "Backup and rescan"], ["tokens", "Access tokens"]]],
+  [
+    "Chain",
+    [
+      ["blocks", "Blocks"],
+      ["pool", "Pool"],
+      ["peers", "Peers"],
+      ["validators", "Validators"],
+      ["upgrade", "Upgrade"],
+    ],
+  ],
+  [
+    "Wallet",
+    [
+      ["accounts", "Accounts"],
+      ["history", "Transactions"],
+      ["addresses", "Addresses"],
+      ["outputs", "Unspent outputs"],
+      ["votes", "Votes"],
+      ["assets", "Assets"],
+      ["keys", "Keys"],
+    ],
+  ],
+  [
+    "Act",
+    [
+      ["send", "New transaction"],
+      ["tools", "Sign and verify"],
+    ],
+  ],
+  [
+    "Node",
+    [
+      ["mining", "Mining"],
+      ["backup", "Backup and rescan"],
+      ["tokens", "Access tokens"],
+    ],
+  ],
 ];
 
 /** Loaded when first shown. */

@@ -5,8 +5,12 @@ import { go } from "./router.js";
 
 export function search({ inRooms = false } = {}) {
   const box = h("input", {
-    type: "search", placeholder: "Height, hash, address, account", "aria-label": "Find a block, transaction, address or account",
-    autocomplete: "off", spellcheck: "false", autocapitalize: "off",
+    type: "search",
+    placeholder: "Height, hash, address, account",
+    "aria-label": "Find a block, transaction, address or account",
+    autocomplete: "off",
+    spellcheck: "false",
+    autocapitalize: "off",
   });
   const form = h(`form.search${inRooms ? ".in-rooms" : ""}`, { role: "search" }, box);
   form.addEventListener("submit", (event) => {
@@ -19,7 +23,14 @@ export function search({ inRooms = false } = {}) {
   });
   if (!inRooms) {
     document.addEventListener("keydown", (event) => {
-      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+      if (
+        event.key !== "/" ||
+        event.ctrlKey ||
+        event.metaKey ||
+        event.altKey ||
+        event.target.closest("input, textarea, select, dialog")
+      )
+        return;
       event.preventDefault();
       box.focus();
     });

@@ -57,13 +57,26 @@ function showPages(place, main, rooms) {
 
 async function pageFor({ name, argument, query }, scope) {
   const load = loaderOf(name);
-  if (!load) return { title: "No such page", element: h("div.page", empty("There is no such page", h("a.button", { href: to("overview") }, "To the overview"))) };
+  if (!load)
+    return {
+      title: "No such page",
+      element: h(
+        "div.page",
+        empty("There is no such page", h("a.button", { href: to("overview") }, "To the overview")),
+      ),
+    };
   try {
     const module = await load();
     return module.page(scope, argument, query);
   } catch (failure) {
     console.error(failure);
-    return { title: "Failed", element: h("div.page", problem(failure, () => location.reload())) };
+    return {
+      title: "Failed",
+      element: h(
+        "div.page",
+        problem(failure, () => location.reload()),
+      ),
+    };
   }
 }
 

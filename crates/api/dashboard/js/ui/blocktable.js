@@ -14,11 +14,19 @@ export function blockTable({ caption, full = false }) {
       full
         ? { head: "Time", cell: (line) => timeCell(line.time) }
         : { head: "Age", class: "num", cell: (line) => ago(line.time) },
-      { head: "After", class: "num wide", cell: (line) => (line.gap === null ? h("span.faint", "–") : seconds(line.gap)) },
+      {
+        head: "After",
+        class: "num wide",
+        cell: (line) => (line.gap === null ? h("span.faint", "–") : seconds(line.gap)),
+      },
       { head: "Transactions", class: "num", cell: (line) => String(line.count) },
       { head: "Size", class: "num wide", cell: (line) => bytes(line.size) },
       { head: "Proposer", class: "grow wide", cell: (line) => hash(line.validator, { copy: false }) },
-      { head: "Hash", class: "grow", cell: (line) => hash(line.hash, { href: to("block", line.hash), what: "the block’s hash" }) },
+      {
+        head: "Hash",
+        class: "grow",
+        cell: (line) => hash(line.hash, { href: to("block", line.hash), what: "the block’s hash" }),
+      },
     ],
     { caption, key: (line) => line.hash },
   );

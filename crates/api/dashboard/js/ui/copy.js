@@ -8,11 +8,16 @@ import { toast } from "./toast.js";
 const SHOWN_MS = 1500;
 
 export function copyButton(value, what = "") {
-  const button = h("button.copy", { type: "button", title: `Copy ${what}`.trim(), "aria-label": `Copy ${what}`.trim() }, icon("copy"));
+  const button = h(
+    "button.copy",
+    { type: "button", title: `Copy ${what}`.trim(), "aria-label": `Copy ${what}`.trim() },
+    icon("copy"),
+  );
   button.addEventListener("click", async (event) => {
     event.preventDefault();
     event.stopPropagation();
-    if (!(await copy(typeof value === "function" ? value() : value))) return toast("Copying is blocked here: select the text and copy it", "warn");
+    if (!(await copy(typeof value === "function" ? value() : value)))
+      return toast("Copying is blocked here: select the text and copy it", "warn");
     put(button, icon("done"));
     setTimeout(() => put(button, icon("copy")), SHOWN_MS);
   });

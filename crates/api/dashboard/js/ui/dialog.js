@@ -9,7 +9,13 @@ import { icon } from "./icons.js";
  */
 export function openDialog({ title, content, sticky = false, onclose, wide = false }) {
   const name = `dialog-${(count += 1)}`;
-  const closing = !sticky && h("button.quiet.dialog-close", { type: "button", "aria-label": "Close", onclick: () => element.close() }, icon("close"));
+  const closing =
+    !sticky &&
+    h(
+      "button.quiet.dialog-close",
+      { type: "button", "aria-label": "Close", onclick: () => element.close() },
+      icon("close"),
+    );
   const element = h(
     `dialog${wide ? ".wide" : ""}`,
     { "aria-labelledby": name },

@@ -21,7 +21,8 @@ export function field(label, control, { hint, class: kind = "" } = {}) {
   return h("div.field", { class: kind }, h("label", { for: id }, label), control, note, trouble);
 }
 
-export const input = (props = {}) => h("input", { type: "text", autocomplete: "off", spellcheck: "false", autocapitalize: "off", ...props });
+export const input = (props = {}) =>
+  h("input", { type: "text", autocomplete: "off", spellcheck: "false", autocapitalize: "off", ...props });
 
 export const password = (props = {}) => input({ type: "password", autocomplete: "off", ...props });
 
@@ -32,7 +33,10 @@ export function select(choices, { value, ...props } = {}) {
 
 /** Gives a select other choices; the chosen one stays if it is still there. */
 export function choose(control, choices, wanted = control.value) {
-  put(control, choices.map(([value, words]) => h("option", { value }, words)));
+  put(
+    control,
+    choices.map(([value, words]) => h("option", { value }, words)),
+  );
   if (choices.some(([value]) => value === wanted)) control.value = wanted;
   return control;
 }

@@ -23,13 +23,36 @@ function drawing(times, lines) {
   const bars = times.map((time, index) => {
     const height = Math.min(HEIGHT, Math.max(2, (time / top) * HEIGHT));
     const slow = time > usual * 3;
-    const bar = svg("rect", { x: index * STEP, y: HEIGHT - height, width: STEP - 2, height, class: slow ? "gap slow" : "gap" });
-    bar.append(svg("title", `Block ${lines[0].height - (times.length - 1 - index)}: ${seconds(time)} after the one before`));
+    const bar = svg("rect", {
+      x: index * STEP,
+      y: HEIGHT - height,
+      width: STEP - 2,
+      height,
+      class: slow ? "gap slow" : "gap",
+    });
+    bar.append(
+      svg("title", `Block ${lines[0].height - (times.length - 1 - index)}: ${seconds(time)} after the one before`),
+    );
     return bar;
   });
   const said = `Time between the last ${times.length + 1} blocks: usually ${seconds(usual)}, at most ${seconds(most)}.`;
   return [
-    svg("svg", { viewBox: `0 0 ${times.length * STEP - 2} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": said, class: "gap-bars" }, bars),
-    h("p.gap-legend", h("span", `${times.length} blocks`), h("span", `median ${seconds(usual)}`), h("span", `longest ${seconds(most)}`)),
+    svg(
+      "svg",
+      {
+        viewBox: `0 0 ${times.length * STEP - 2} ${HEIGHT}`,
+        preserveAspectRatio: "none",
+        role: "img",
+        "aria-label": said,
+        class: "gap-bars",
+      },
+      bars,
+    ),
+    h(
+      "p.gap-legend",
+      h("span", `${times.length} blocks`),
+      h("span", `median ${seconds(usual)}`),
+      h("span", `longest ${seconds(most)}`),
+    ),
   ];
 }

@@ -63,7 +63,11 @@ export function pane(scope, load, build, { on = [], waiting = skeleton() } = {})
 }
 
 export function skeleton(lines = 3) {
-  return h("div.skeleton", { role: "status", "aria-label": "Loading" }, Array.from({ length: lines }, () => h("span.bone")));
+  return h(
+    "div.skeleton",
+    { role: "status", "aria-label": "Loading" },
+    Array.from({ length: lines }, () => h("span.bone")),
+  );
 }
 
 /** What stands where there is nothing yet: what it would be, and how to get it. */

@@ -17,7 +17,12 @@ export function problem(failure, again) {
     h("p.problem-title", title, failure.code && h("code.problem-code", failure.code)),
     detail && detail !== title && h("p.problem-detail", detail),
     failure.advice && h("p.problem-advice", failure.advice),
-    known && h("p.problem-source", `POST /${failure.endpoint}`, failure.status && failure.status !== 200 ? ` · HTTP ${failure.status}` : ""),
+    known &&
+      h(
+        "p.problem-source",
+        `POST /${failure.endpoint}`,
+        failure.status && failure.status !== 200 ? ` · HTTP ${failure.status}` : "",
+      ),
     again && h("button", { type: "button", onclick: again }, "Try again"),
   );
 }

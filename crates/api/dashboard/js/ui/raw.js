@@ -11,7 +11,17 @@ export function raw(text, name) {
   const rest = text.length - SHOWN;
   return h(
     "div.raw",
-    h("div.raw-acts", h("span.note", `${text.length.toLocaleString("en")} characters`), copyButton(text), h("button", { type: "button", onclick: () => save(text, name) }, "Save")),
-    h("pre", { tabindex: "0" }, text.slice(0, SHOWN), rest > 0 && h("span.faint", `\n… ${rest.toLocaleString("en")} characters more`)),
+    h(
+      "div.raw-acts",
+      h("span.note", `${text.length.toLocaleString("en")} characters`),
+      copyButton(text),
+      h("button", { type: "button", onclick: () => save(text, name) }, "Save"),
+    ),
+    h(
+      "pre",
+      { tabindex: "0" },
+      text.slice(0, SHOWN),
+      rest > 0 && h("span.faint", `\n… ${rest.toLocaleString("en")} characters more`),
+    ),
   );
 }

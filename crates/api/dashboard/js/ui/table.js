@@ -10,7 +10,13 @@ import { stringify } from "../base/json.js";
  */
 export function table(columns, { caption, key, none }) {
   const body = h("tbody");
-  const head = h("thead", h("tr", columns.map((column) => h("th", { scope: "col", class: column.class ?? "" }, column.head))));
+  const head = h(
+    "thead",
+    h(
+      "tr",
+      columns.map((column) => h("th", { scope: "col", class: column.class ?? "" }, column.head)),
+    ),
+  );
   const frame = h("div.table-frame", h("table", h("caption", caption), head, body));
   const element = h("div");
   let rows = new Map();
@@ -24,12 +30,18 @@ export function table(columns, { caption, key, none }) {
       next.set(name, old?.content === content ? old : { content, row: row(item, old === undefined && rows.size > 0) });
     }
     rows = next;
-    arrange(body, [...rows.values()].map((entry) => entry.row));
+    arrange(
+      body,
+      [...rows.values()].map((entry) => entry.row),
+    );
     put(element, items.length || !none ? frame : none);
   }
 
   const row = (item, fresh) =>
-    h(`tr${fresh ? ".fresh" : ""}`, columns.map((column) => h("td", { class: column.class ?? "" }, column.cell(item))));
+    h(
+      `tr${fresh ? ".fresh" : ""}`,
+      columns.map((column) => h("td", { class: column.class ?? "" }, column.cell(item))),
+    );
 
   return { element, update };
 }

@@ -10,15 +10,38 @@ import { section } from "./layout.js";
 import { facts } from "./table.js";
 import { hash, money, tag } from "./value.js";
 
-const NAMES = { spend: "spend", coinbase: "coinbase", issue: "issue", veto: "veto", control: "pay", original: "pay", vote: "vote", retire: "retire" };
+const NAMES = {
+  spend: "spend",
+  coinbase: "coinbase",
+  issue: "issue",
+  veto: "veto",
+  control: "pay",
+  original: "pay",
+  vote: "vote",
+  retire: "retire",
+};
 
 export const kinds = (transaction) => kindsOf(transaction).map((kind) => [tag(kind), " "]);
 
 export function entries({ inputs, outputs }) {
   return h(
     "div.halves",
-    section(`Inputs (${inputs?.length ?? 0})`, {}, h("ol.entries", inputs?.map((input) => h("li", inputBody(input))))),
-    section(`Outputs (${outputs?.length ?? 0})`, {}, h("ol.entries", outputs?.map((output) => h("li", outputBody(output))))),
+    section(
+      `Inputs (${inputs?.length ?? 0})`,
+      {},
+      h(
+        "ol.entries",
+        inputs?.map((input) => h("li", inputBody(input))),
+      ),
+    ),
+    section(
+      `Outputs (${outputs?.length ?? 0})`,
+      {},
+      h(
+        "ol.entries",
+        outputs?.map((output) => h("li", outputBody(output))),
+      ),
+    ),
   );
 }
 
@@ -31,7 +54,10 @@ function inputBody(input) {
       input.vote && ["Voted for", validator(input.vote)],
       input.type === "issue" && ["Program", hash(input.issuance_program, { what: "the program" })],
       input.input_id && ["Input", hash(input.input_id, { what: "the input’s id" })],
-      input.witness_arguments?.length > 0 && ["Witness", input.witness_arguments.map((argument) => h("div", hash(argument, { copy: false })))],
+      input.witness_arguments?.length > 0 && [
+        "Witness",
+        input.witness_arguments.map((argument) => h("div", hash(argument, { copy: false }))),
+      ],
     ]),
   ];
 }
@@ -44,8 +70,12 @@ function outputBody(output) {
       output.id && ["Output", hash(output.id, { what: "the output’s id" })],
       output.vote && ["Votes for", validator(output.vote)],
       says && ["Says", words(says)],
-      (output.type === "retire" || !output.address) && output.control_program && ["Program", hash(output.control_program, { what: "the program" })],
-      output.state_data?.length > 0 && ["State", output.state_data.map((piece) => h("div", hash(piece, { copy: false })))],
+      (output.type === "retire" || !output.address) &&
+        output.control_program && ["Program", hash(output.control_program, { what: "the program" })],
+      output.state_data?.length > 0 && [
+        "State",
+        output.state_data.map((piece) => h("div", hash(piece, { copy: false }))),
+      ],
     ]),
   ];
 }

@@ -47,7 +47,11 @@ function groups(whole) {
 export function ago(ms) {
   if (!ms) return h("span.faint", "–");
   const time = toMs(ms);
-  return h("time.ago", { datetime: new Date(time).toISOString(), title: dateTime(time), "data-at": time }, sinceText(time));
+  return h(
+    "time.ago",
+    { datetime: new Date(time).toISOString(), title: dateTime(time), "data-at": time },
+    sinceText(time),
+  );
 }
 
 const sinceText = (time) => duration(Math.max(0, now() - time));

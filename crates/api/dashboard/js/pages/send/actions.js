@@ -5,7 +5,16 @@ import { h, put } from "../../base/dom.js";
 import { stringify } from "../../base/json.js";
 import { field, form, input, select, Wrong } from "../../ui/form.js";
 import { icon } from "../../ui/icons.js";
-import { accountControl, addressOf, amountControl, amountOf, assetControl, hexOf, terms, textAsHex } from "./controls.js";
+import {
+  accountControl,
+  addressOf,
+  amountControl,
+  amountOf,
+  assetControl,
+  hexOf,
+  terms,
+  textAsHex,
+} from "./controls.js";
 import { KINDS, STARTS } from "./kinds.js";
 
 const MOST = 100;
@@ -25,11 +34,23 @@ export function actionsForm(scope, query, build) {
     cards.add(card);
     list.append(card.element);
   }
-  const start = query.get("output") ? ["spend_account_unspent_output", "control_address"] : STARTS[query.get("does") ?? ""] ?? STARTS[""];
+  const start = query.get("output")
+    ? ["spend_account_unspent_output", "control_address"]
+    : (STARTS[query.get("does") ?? ""] ?? STARTS[""]);
   start.forEach(add);
 
-  const read = () => ({ base_transaction: null, actions: [...cards].map((card) => card.read(limits.unconfirmed())), ...limits.read() });
-  const adder = select([["", "Add an action…"], ...Object.entries(KINDS).map(([kind, { words, brings }]) => [kind, `${brings ? "In" : "Out"}: ${words}`])], { "aria-label": "Add an action" });
+  const read = () => ({
+    base_transaction: null,
+    actions: [...cards].map((card) => card.read(limits.unconfirmed())),
+    ...limits.read(),
+  });
+  const adder = select(
+    [
+      ["", "Add an action…"],
+      ...Object.entries(KINDS).map(([kind, { words, brings }]) => [kind, `${brings ? "In" : "Out"}: ${words}`]),
+    ],
+    { "aria-label": "Add an action" },
+  );
   adder.addEventListener("change", () => {
     if (adder.value) add(adder.value);
     adder.value = "";
@@ -37,7 +58,10 @@ export function actionsForm(scope, query, build) {
 
   const element = form({
     fields: [
-      h("p.soft.small", "What is spent and what is paid must be equal for each asset; the BTM that are left over are the fee. Change goes back by itself."),
+      h(
+        "p.soft.small",
+        "What is spent and what is paid must be equal for each asset; the BTM that are left over are the fee. Change goes back by itself.",
+      ),
       list,
       h("div.row", adder),
       h("details", h("summary", "Terms"), h("div.stack-tight", limits.fields)),
@@ -70,8 +94,16 @@ function actionCard(scope, kind, query, drop) {
   const parts = asks.map((name) => PARTS[name](scope, query, kind));
   const element = h(
     "li.action",
-    h("div.action-head", h(`span.tag.${brings ? "in" : "out"}`, brings ? "in" : "out"), h("b", words), h("button.quiet.drop", { type: "button", "aria-label": `Remove: ${words}`, onclick: drop }, icon("close"))),
-    h("div.row", parts.map(({ element: part }) => part)),
+    h(
+      "div.action-head",
+      h(`span.tag.${brings ? "in" : "out"}`, brings ? "in" : "out"),
+      h("b", words),
+      h("button.quiet.drop", { type: "button", "aria-label": `Remove: ${words}`, onclick: drop }, icon("close")),
+    ),
+    h(
+      "div.row",
+      parts.map(({ element: part }) => part),
+    ),
   );
   return {
     element,
@@ -91,13 +123,16 @@ const PARTS = {
     return { element: field("Account", control), read: () => ({ account_id: control.value }) };
   },
   asset(scope, query, kind) {
-    const wanted = kind === "spend_account" ? BTM : query.get("asset") ?? BTM;
+    const wanted = kind === "spend_account" ? BTM : (query.get("asset") ?? BTM);
     const control = assetControl(scope, wanted);
     return { element: field("Asset", control), read: () => ({ asset_id: control.value }) };
   },
   issued(scope, query) {
     const control = assetControl(scope, query.get("asset") ?? "", true);
-    return { element: field("Asset", control, { hint: "Only assets of this wallet" }), read: () => ({ asset_id: control.value }) };
+    return {
+      element: field("Asset", control, { hint: "Only assets of this wallet" }),
+      read: () => ({ asset_id: control.value }),
+    };
   },
   amount() {
     const control = amountControl();
@@ -114,7 +149,10 @@ const PARTS = {
   },
   program() {
     const control = input({ class: "mono" });
-    return { element: field("Program", control, { hint: "Hexadecimal" }), read: () => ({ control_program: hexOf(control) }) };
+    return {
+      element: field("Program", control, { hint: "Hexadecimal" }),
+      read: () => ({ control_program: hexOf(control) }),
+    };
   },
   vote(scope, query) {
     const control = input({ class: "mono", value: query.get("vote") ?? "" });
@@ -126,14 +164,23 @@ const PARTS = {
   },
   arbitrary() {
     const control = input();
-    return { element: field("What it says", control, { hint: "Text, written on the chain for good; may be empty" }), read: () => ({ arbitrary: textAsHex(control) }) };
+    return {
+      element: field("What it says", control, { hint: "Text, written on the chain for good; may be empty" }),
+      read: () => ({ arbitrary: textAsHex(control) }),
+    };
   },
   contract() {
     const control = input({ class: "mono" });
-    return { element: field("Contract", control, { hint: "Its program, hexadecimal" }), read: () => ({ contract: hexOf(control) }) };
+    return {
+      element: field("Contract", control, { hint: "Its program, hexadecimal" }),
+      read: () => ({ contract: hexOf(control) }),
+    };
   },
 };
 
 function btmText(units) {
-  return units.padStart(9, "0").replace(/(\d{8})$/, ".$1").replace(/\.?0+$/, "");
+  return units
+    .padStart(9, "0")
+    .replace(/(\d{8})$/, ".$1")
+    .replace(/\.?0+$/, "");
 }

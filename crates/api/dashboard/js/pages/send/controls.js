@@ -18,11 +18,18 @@ export function accountControl(scope, wanted = "") {
 export function assetControl(scope, wanted = BTM, own = false) {
   const control = select([], { name: "asset" });
   const fits = ({ type }) => !own || type === "asset";
-  scope.on(book, ({ assets }) => choose(control, assets.filter(fits).map((asset) => [asset.id, unitOf(assetOf(asset.id))]), control.value || wanted));
+  scope.on(book, ({ assets }) =>
+    choose(
+      control,
+      assets.filter(fits).map((asset) => [asset.id, unitOf(assetOf(asset.id))]),
+      control.value || wanted,
+    ),
+  );
   return control;
 }
 
-export const amountControl = (value = "") => input({ name: "amount", inputmode: "decimal", placeholder: "0.00", class: "amount", value });
+export const amountControl = (value = "") =>
+  input({ name: "amount", inputmode: "decimal", placeholder: "0.00", class: "amount", value });
 
 /** The amount of a control, as a BigInt of units of an asset. */
 export function amountOf(control, assetId = BTM, { zero = false } = {}) {
@@ -34,7 +41,8 @@ export function amountOf(control, assetId = BTM, { zero = false } = {}) {
 
 export function addressOf(control) {
   const address = required(control, "An address");
-  if (!/^[a-z]{2,4}1[a-z0-9]{20,90}$/i.test(address)) throw new Wrong(control, "Not an address: one begins with the network’s letters and 1, as sn1q…");
+  if (!/^[a-z]{2,4}1[a-z0-9]{20,90}$/i.test(address))
+    throw new Wrong(control, "Not an address: one begins with the network’s letters and 1, as sn1q…");
   return address;
 }
 
@@ -52,18 +60,24 @@ export function terms() {
   const unconfirmed = check("May spend outputs of the pool");
   return {
     fields: [
-      field("Hold the outputs for (minutes)", minutes, { hint: "Until it is submitted, no other transaction gets them." }),
+      field("Hold the outputs for (minutes)", minutes, {
+        hint: "Until it is submitted, no other transaction gets them.",
+      }),
       field("Valid until height", height),
       unconfirmed,
     ],
     unconfirmed: () => unconfirmed.box.checked,
-    read: () => ({ ttl: whole(minutes, 1, 1440) * 60_000, time_range: height.value.trim() ? whole(height, 1, Number.MAX_SAFE_INTEGER) : 0 }),
+    read: () => ({
+      ttl: whole(minutes, 1, 1440) * 60_000,
+      time_range: height.value.trim() ? whole(height, 1, Number.MAX_SAFE_INTEGER) : 0,
+    }),
   };
 }
 
 function whole(control, least, most) {
   const number = Number(required(control));
-  if (!Number.isSafeInteger(number) || number < least || number > most) throw new Wrong(control, `A whole number from ${least}${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ""}`);
+  if (!Number.isSafeInteger(number) || number < least || number > most)
+    throw new Wrong(control, `A whole number from ${least}${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ""}`);
   return number;
 }
 

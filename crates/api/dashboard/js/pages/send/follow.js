@@ -19,8 +19,16 @@ export function follow(scope, id, another) {
       h(
         "ol.steps",
         step(true, "Accepted by the node"),
-        step(Boolean(place), place ? ["In block ", h("a", { href: to("block", place.height) }, String(place.height))] : "Waiting for a block"),
-        step(final || depth > 1, final ? "Final: it will not be undone" : place ? plural(depth, "confirmation") : "Confirmed"),
+        step(
+          Boolean(place),
+          place
+            ? ["In block ", h("a", { href: to("block", place.height) }, String(place.height))]
+            : "Waiting for a block",
+        ),
+        step(
+          final || depth > 1,
+          final ? "Final: it will not be undone" : place ? plural(depth, "confirmation") : "Confirmed",
+        ),
         place && facts([["Time", when(place.time)]]),
       ),
     { on: [tip, pool, chain] },
@@ -50,7 +58,11 @@ async function found(id, signal) {
 
 function stage({ place }) {
   if (!place) return { place: null, depth: 0, final: false };
-  return { place, depth: Math.max(1, (tip.value?.height ?? place.height) - place.height + 1), final: chain.value?.finalized_height >= place.height };
+  return {
+    place,
+    depth: Math.max(1, (tip.value?.height ?? place.height) - place.height + 1),
+    final: chain.value?.finalized_height >= place.height,
+  };
 }
 
 const step = (done, words) => h("li", { class: done ? "done" : "" }, state(done ? "ok" : "idle", words));

@@ -10,9 +10,18 @@ const MOST = 4_000_000;
 /** @param open (template) => Promise, which shows it */
 export function pasteForm(open) {
   const left = taken();
-  const text = h("textarea", { value: left ? stringify(left, "  ") : "", rows: 8, spellcheck: "false", placeholder: '{"raw_transaction":"07…","signing_instructions":[…]}   or   07…' });
+  const text = h("textarea", {
+    value: left ? stringify(left, "  ") : "",
+    rows: 8,
+    spellcheck: "false",
+    placeholder: '{"raw_transaction":"07…","signing_instructions":[…]}   or   07…',
+  });
   return form({
-    fields: [field("Template or raw transaction", text, { hint: "The JSON that build or sign answered, or the transaction in hexadecimal." })],
+    fields: [
+      field("Template or raw transaction", text, {
+        hint: "The JSON that build or sign answered, or the transaction in hexadecimal.",
+      }),
+    ],
     submit: "Inspect",
     act: () => open(read(text)),
   });

@@ -51,11 +51,34 @@ export function review(found, acts) {
   const done = bare || isSigned(template);
   return h(
     "div.stack",
-    section("What it does", { acts: h("button.quiet", { type: "button", onclick: acts.discard }, "Discard") }, story(found), costs(found, acts.again)),
-    !bare && section("Signatures", { flush: false, note: state(done ? "ok" : "idle", done ? "complete" : "incomplete") }, signatures(found, acts)),
+    section(
+      "What it does",
+      { acts: h("button.quiet", { type: "button", onclick: acts.discard }, "Discard") },
+      story(found),
+      costs(found, acts.again),
+    ),
+    !bare &&
+      section(
+        "Signatures",
+        { flush: false, note: state(done ? "ok" : "idle", done ? "complete" : "incomplete") },
+        signatures(found, acts),
+      ),
     section("Submit", { flush: false }, submission(found, done, acts)),
     entries(decoded),
-    h("details", h("summary", "Template, to pass on to another signer"), h("div.form-actions", h("button", { type: "button", onclick: () => save(stringify(template, "  "), "template.json", "application/json") }, "Save template"), copyButton(() => stringify(template), "the template")), raw(stringify(template, "  "), "template.json")),
+    h(
+      "details",
+      h("summary", "Template, to pass on to another signer"),
+      h(
+        "div.form-actions",
+        h(
+          "button",
+          { type: "button", onclick: () => save(stringify(template, "  "), "template.json", "application/json") },
+          "Save template",
+        ),
+        copyButton(() => stringify(template), "the template"),
+      ),
+      raw(stringify(template, "  "), "template.json"),
+    ),
   );
 }
 
@@ -64,10 +87,23 @@ function story({ decoded, own, asked }) {
   const fee = feeOf(decoded);
   return h(
     "ul.story",
-    pays.map((output) => line(VERBS[output.type] ?? "Pays", money(output.amount, output.asset_id), target(output, own))),
+    pays.map((output) =>
+      line(VERBS[output.type] ?? "Pays", money(output.amount, output.asset_id), target(output, own)),
+    ),
     fee !== null && line("Costs", money(fee, BTM), "fee"),
-    [...spent].map(([asset, sum]) => line("Takes", money(sum, asset), `in ${plural(decoded.inputs.filter((input) => input.asset_id === asset).length, "input")}`)),
-    change.map((output) => line("Returns", money(output.amount, output.asset_id), ["as change, to ", output.address && hash(output.address, { copy: false })])),
+    [...spent].map(([asset, sum]) =>
+      line(
+        "Takes",
+        money(sum, asset),
+        `in ${plural(decoded.inputs.filter((input) => input.asset_id === asset).length, "input")}`,
+      ),
+    ),
+    change.map((output) =>
+      line("Returns", money(output.amount, output.asset_id), [
+        "as change, to ",
+        output.address && hash(output.address, { copy: false }),
+      ]),
+    ),
   );
 }
 
@@ -75,8 +111,15 @@ const VERBS = { vote: "Votes with", retire: "Destroys", control: "Pays", origina
 
 function target(output, own) {
   if (output.vote) return ["for ", hash(output.vote, { what: "the validator’s public key" })];
-  if (output.address) return ["to ", hash(output.address, { what: "the address" }), own.has(output.address) && [" ", h("span.tag.own", "yours")]];
-  return output.type === "retire" ? "for good" : ["to the program ", hash(output.control_program, { what: "the program" })];
+  if (output.address)
+    return [
+      "to ",
+      hash(output.address, { what: "the address" }),
+      own.has(output.address) && [" ", h("span.tag.own", "yours")],
+    ];
+  return output.type === "retire"
+    ? "for good"
+    : ["to the program ", hash(output.control_program, { what: "the program" })];
 }
 
 const line = (verb, amount, rest) => h("li", h("span.story-verb", verb), amount, h("span.story-rest", rest));
@@ -85,9 +128,20 @@ function costs({ decoded, needed }, again) {
   const fee = feeOf(decoded);
   const judgement = feeJudgement(fee, needed?.total ?? null);
   const part = (name, words) => needed.parts[name] > 0 && `${words} ${decimal(needed.parts[name]).replace(/0+$/, "")}`;
-  const parts = () => [part("storage_neu", "size"), part("vm_neu", "programs"), part("flexible_neu", "reserve")].filter(Boolean).join(", ");
+  const parts = () =>
+    [part("storage_neu", "size"), part("vm_neu", "programs"), part("flexible_neu", "reserve")]
+      .filter(Boolean)
+      .join(", ");
   return facts([
-    fee !== null && ["Fee", h("span.fee", money(fee), feeWords(judgement), again && needed && isWorthIt(fee, needed) && rebuild(again, needed))],
+    fee !== null && [
+      "Fee",
+      h(
+        "span.fee",
+        money(fee),
+        feeWords(judgement),
+        again && needed && isWorthIt(fee, needed) && rebuild(again, needed),
+      ),
+    ],
     needed && ["Needed", money(needed.total), h("div.faint", parts())],
     ["Size", bytes(decoded.size)],
     decoded.time_range > 0 && ["Valid until height", String(decoded.time_range)],
@@ -112,10 +166,37 @@ function rebuild(again, { total }) {
 function signatures(found, acts) {
   const { template } = found;
   const progress = signingProgress(template);
-  const here = new Set(progress.filter(({ missing }) => missing).flatMap(({ keys }) => keys).filter(keyOf));
+  const here = new Set(
+    progress
+      .filter(({ missing }) => missing)
+      .flatMap(({ keys }) => keys)
+      .filter(keyOf),
+  );
   return [
-    h("ul.signing", groups(progress).map(({ count, keys, needed, got }) => h("li", state(got >= needed ? "ok" : "idle", `${got} of ${needed}`), h("span.soft", ` for ${plural(count, "input")}: `), keys.map((xpub, index) => [index > 0 && ", ", keyOf(xpub)?.alias ?? h("span", { title: xpub }, `${xpub.slice(0, 8)}… (elsewhere)`)])))),
-    !isSigned(template) && (here.size ? signForm(found, here, acts) : h("div.caution", h("p", "None of the keys that are missing is on this node. Save the template below, have it signed there, and open it again by “Paste”."))),
+    h(
+      "ul.signing",
+      groups(progress).map(({ count, keys, needed, got }) =>
+        h(
+          "li",
+          state(got >= needed ? "ok" : "idle", `${got} of ${needed}`),
+          h("span.soft", ` for ${plural(count, "input")}: `),
+          keys.map((xpub, index) => [
+            index > 0 && ", ",
+            keyOf(xpub)?.alias ?? h("span", { title: xpub }, `${xpub.slice(0, 8)}… (elsewhere)`),
+          ]),
+        ),
+      ),
+    ),
+    !isSigned(template) &&
+      (here.size
+        ? signForm(found, here, acts)
+        : h(
+            "div.caution",
+            h(
+              "p",
+              "None of the keys that are missing is on this node. Save the template below, have it signed there, and open it again by “Paste”.",
+            ),
+          )),
   ];
 }
 
@@ -128,7 +209,8 @@ function signForm({ template }, here, { signed }) {
     act: async () => {
       const answer = await call("sign-transaction", { password: required(secret), transaction: template });
       // the node says success also when nothing could be signed
-      if (!answer.sign_complete && signaturesIn(answer.transaction) <= signaturesIn(template)) throw new Wrong(secret, "That is not the key’s password");
+      if (!answer.sign_complete && signaturesIn(answer.transaction) <= signaturesIn(template))
+        throw new Wrong(secret, "That is not the key’s password");
       signed(answer.transaction);
     },
   });
@@ -157,4 +239,3 @@ function submission(found, done, { submitted }) {
     },
   });
 }
-
