@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config.toml  genesis.json  node_key.txt  LOCK  batond.sock
-//! keystore/  log/  data/{core,accesstoken,wallet,trace,fastsync}.redb  data/consensus/
+//! keystore/  log/  data/{core,accesstoken,txfeeds,wallet,trace,fastsync}.redb  data/{consensus/,pool,peers.json,bans.json}
 //! namespaces/<name>/…            the same again
 //! ```
 
@@ -126,6 +126,11 @@ impl Paths {
         self.data.join("accesstoken.redb")
     }
 
+    /// Transactions that clients watch for.
+    pub fn feeds(&self) -> PathBuf {
+        self.data.join("txfeeds.redb")
+    }
+
     /// The wallet.
     pub fn wallet(&self) -> PathBuf {
         self.data.join("wallet.redb")
@@ -136,24 +141,9 @@ impl Paths {
         self.data.join("trace.redb")
     }
 
-    /// Proposals that are not decided yet.
-    pub fn fastsync(&self) -> PathBuf {
-        self.data.join("fastsync.redb")
-    }
-
-    /// The write-ahead log and the sign guard.
-    pub fn consensus(&self) -> PathBuf {
-        self.data.join("consensus")
-    }
-
     /// The transactions that were in the pool at the last stop.
     pub fn pool(&self) -> PathBuf {
         self.data.join("pool")
-    }
-
-    /// Peers that were known at the last stop.
-    pub fn peers(&self) -> PathBuf {
-        self.data.join("peers.json")
     }
 
     /// What tells a supervisor that an upgrade is due.

@@ -126,6 +126,14 @@ impl NodeKey {
         &self.0
     }
 
+    /// The seed of the key by which peers know this node: it follows from the node's key, and tells nothing of it.
+    pub fn peer_seed(&self) -> Zeroizing<[u8; 32]> {
+        let child = self.0.hardened_child(b"baton peer identity");
+        let mut seed = Zeroizing::new([0; 32]);
+        seed.copy_from_slice(&child.expose()[32..]);
+        seed
+    }
+
     /// The control program that this key alone can spend from (P2WPKH).
     pub fn program(&self) -> Vec<u8> {
         let hash = baton_ledger::program::key_hash(&self.0.xpub().public_key());

@@ -33,6 +33,14 @@ pub(super) fn command() -> Command {
                  the environment, the environment over config.toml. LISTEN wins over api_addr.",
             ),
         ))
+        .subcommand(
+            Command::new("status")
+                .about("Tell how the node that runs on the home is, in JSON")
+                .after_help("sync_info.latest_block_height is a text, as with nodes of the Cosmos SDK; what only batond has is under baton."),
+        )
+        .subcommand(
+            Command::new("stop").about("Stop the node that runs on the home, and wait until it has stopped"),
+        )
         .subcommand(Command::new("version").about("Print the version"))
         .subcommand(
             Command::new("config")

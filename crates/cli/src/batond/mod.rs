@@ -1,6 +1,7 @@
 //! The `batond` face: parses as bytomd does, calls the node's library, tells what came of it.
 
 mod args;
+mod running;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -8,7 +9,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use baton_node::check;
-use baton_node::configuration::{Configuration, ConfigurationError};
 use baton_node::genesis;
 use baton_node::home::Home;
 use baton_node::init::{self, Made};
@@ -45,6 +45,9 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         "config" => config_check(&home, given, &environment),
+        "node" => running::node(home, &args::settings(given), &environment),
+        "status" => running::status(&home),
+        "stop" => running::stop(&home),
         other => unreachable!("{other} is not in the command line"),
     };
     match done {
@@ -157,14 +160,4 @@ fn config_check(home: &Home, given: &ArgMatches, environment: &Environment) -> R
     } else {
         Err(Failure::Silent)
     }
-}
-
-/// Reads the settings of a home for a command that runs on it.
-#[expect(dead_code, reason = "the commands that run follow")]
-fn configuration(
-    home: Home,
-    given: &ArgMatches,
-    environment: &Environment,
-) -> Result<Configuration, ConfigurationError> {
-    Configuration::load(home, &args::settings(given), environment)
 }

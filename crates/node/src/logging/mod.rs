@@ -108,6 +108,14 @@ pub fn enter(namespace: &Name) {
     NAMESPACE.set(Some(namespace.clone()));
 }
 
+/// Does something whose log belongs to a namespace.
+pub(crate) fn within<T>(namespace: &Name, work: impl FnOnce() -> T) -> T {
+    let before = NAMESPACE.replace(Some(namespace.clone()));
+    let done = work();
+    NAMESPACE.set(before);
+    done
+}
+
 impl Log {
     /// Begins to log, for the whole process; the files of `global` lie in `directory`.
     ///

@@ -1,5 +1,17 @@
-//! A namespace: one isolated chain within a node.
+//! A namespace: one isolated chain within a node, which owns all its parts.
+//!
+//! Each runs on a tokio runtime of its own, so that a panic, a full disk or a busy chain in one leaves the others alone,
+//! and so that nothing of one is left when it is stopped.
 
+mod health;
+mod miner;
 mod name;
+mod open;
+mod peers;
+mod running;
+mod view;
 
 pub use name::{MAX_NAME, Name, NameError};
+pub(crate) use running::{Running, StartError};
+pub(crate) use view::View;
+pub use view::{Blocks, Report};

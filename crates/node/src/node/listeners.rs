@@ -1,0 +1,73 @@
+//! What the node listens at for clients. Claimed by name before the stores are opened, so that another generation can
+//! pass them on while it still has those.
+
+use std::io;
+use std::net::SocketAddr;
+
+use baton_handover::{Handover, HandoverError, Listener};
+
+use crate::settings::Settings;
+
+/// The listeners.
+pub(super) struct Listeners {
+    pub(super) api: Listener,
+    pub(super) rpc: Option<Listener>,
+    pub(super) metrics: Option<Listener>,
+}
+
+/// A listener that cannot be had. (bytomd's text, with the setting.)
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "Failed to register tcp port: listen tcp {address}: {why} ({key}); what listens there tells `ss -ltnp`"
+)]
+pub struct ListenError {
+    key: &'static str,
+    address: SocketAddr,
+    why: String,
+}
+
+impl Listeners {
+    pub(super) async fn claim(
+        handover: &mut Handover,
+        settings: &Settings,
+    ) -> Result<Self, ListenError> {
+        let api = claim(handover, "api", "api_addr", settings.api_addr).await?;
+        let rpc = match settings.rpc_addr {
+            Some(address) => Some(claim(handover, "rpc", "rpc.laddr", address).await?),
+            None => None,
+        };
+        let metrics = match settings.metrics_addr {
+            Some(address) => Some(claim(handover, "metrics", "prof_laddr", address).await?),
+            None => None,
+        };
+        Ok(Self { api, rpc, metrics })
+    }
+}
+
+async fn claim(
+    handover: &mut Handover,
+    name: &str,
+    key: &'static str,
+    address: SocketAddr,
+) -> Result<Listener, ListenError> {
+    handover
+        .tcp(name, address)
+        .await
+        .map_err(|error| ListenError {
+            key,
+            address,
+            why: why(&error),
+        })
+}
+
+/// The deepest cause, in Go's words where bytomd's users know them.
+fn why(error: &HandoverError) -> String {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(cause) = deepest.source() {
+        deepest = cause;
+    }
+    match deepest.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(io::ErrorKind::AddrInUse) => "bind: address already in use".to_owned(),
+        _ => deepest.to_string(),
+    }
+}

@@ -1,0 +1,136 @@
+//! What the node is told through its control socket.
+
+use tokio::sync::oneshot;
+use tracing::info;
+
+use super::{Node, slots::Event};
+use crate::configuration::Configuration;
+use crate::control::{Answer, Command, Request, StatusReport};
+use crate::lock::Lock;
+use crate::logging::Log;
+use crate::namespace::{Name, Running};
+use crate::settings::Settings;
+use crate::step::Patience;
+
+impl Node {
+    /// Does what a command says; `true` if that is to stop the node.
+    pub(super) fn obey(&mut self, command: Command) -> bool {
+        let Command { request, answer } = command;
+        match request {
+            Request::Status => tell(answer, self.status()),
+            Request::Namespaces => tell(answer, value(&self.slots.reports())),
+            Request::Start { name } => match self.start(&name) {
+                Ok(()) => self.slots.answer_later(&name, answer),
+                Err(why) => tell(answer, Answer::Refused(why)),
+            },
+            Request::Stop { name } if name.is_global() => {
+                tell(answer, Answer::Done(serde_json::Value::Null));
+                return true;
+            }
+            Request::Stop { name } => match self.slots.stop(&name, None) {
+                Ok(()) => self.slots.answer_later(&name, answer),
+                Err(why) => tell(answer, Answer::Refused(why)),
+            },
+            Request::Learn { name } => {
+                self.slots.add(&name);
+                info!(namespace = %name, "there is a new namespace");
+                tell(answer, Answer::Done(serde_json::Value::Null));
+            }
+            Request::Forget { name } if name.is_global() => {
+                let why = "global is the node itself and cannot be destroyed".to_owned();
+                tell(answer, Answer::Refused(why));
+            }
+            Request::Forget { name } => tell(
+                answer,
+                match self.slots.forget(&name) {
+                    Ok(()) => Answer::Done(serde_json::Value::Null),
+                    Err(why) => Answer::Refused(why),
+                },
+            ),
+        }
+        false
+    }
+
+    fn status(&self) -> Answer {
+        let others = self.slots.reports();
+        let others = others.into_iter().filter(|one| !one.name.is_global());
+        let global = self.view.report(&Name::global());
+        let uptime_s = self.since.elapsed().as_secs();
+        value(&StatusReport::new(global, others.collect(), uptime_s))
+    }
+
+    /// Starts those namespaces whose lines in `config.toml` say so; a failure of one is told and holds up nobody.
+    pub(super) fn start_listed(&mut self, settings: &Settings) {
+        for listed in &settings.namespaces {
+            self.slots.add(&listed.name);
+            if listed.start
+                && let Err(why) = self.start(&listed.name)
+            {
+                self.slots.started(&listed.name, Err(why));
+            }
+        }
+    }
+
+    fn start(&mut self, name: &Name) -> Result<(), String> {
+        if !self.slots.has(name) {
+            return Err(format!(
+                "there is no namespace {name}; `batond namespace list` names them, `batond namespace create` makes one"
+            ));
+        }
+        self.slots.starting(name)?;
+        let opening = Opening {
+            name: name.clone(),
+            home: self.home.namespace(name),
+            log: self.log.clone(),
+            patience: self.patience.clone(),
+            websockets: self.serving.connections(&format!("websockets of {name}")),
+        };
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let name = opening.name.clone();
+            let opened = opening.open().await.map(Box::new);
+            // without a receiver the node has ended
+            let _ = events.send(Event::Started(name, opened));
+        });
+        Ok(())
+    }
+}
+
+/// What is needed to open a namespace other than `global`.
+struct Opening {
+    name: Name,
+    home: crate::home::Home,
+    log: Log,
+    patience: Patience,
+    websockets: baton_handover::connections::Kind,
+}
+
+impl Opening {
+    async fn open(self) -> Result<Running, String> {
+        if !self.home.path().is_dir() {
+            return Err(format!("there is no {}", self.home.path().display()));
+        }
+        let configuration =
+            Configuration::of_namespace(self.home).map_err(|error| error.to_string())?;
+        let lock = Lock::take(&configuration.home.lock()).map_err(|error| error.to_string())?;
+        self.log
+            .open(&self.name, &configuration.paths.log)
+            .map_err(|error| format!("its log: {error}"))?;
+        let (name, patience) = (self.name, self.patience);
+        Running::start(name, configuration, Some(lock), self.websockets, patience)
+            .await
+            .map_err(|error| error.to_string())
+    }
+}
+
+fn tell(to: oneshot::Sender<Answer>, answer: Answer) {
+    // who asked may have gone
+    let _ = to.send(answer);
+}
+
+fn value<T: serde::Serialize>(of: &T) -> Answer {
+    match serde_json::to_value(of) {
+        Ok(value) => Answer::Done(value),
+        Err(error) => Answer::Refused(format!("it cannot be written: {error}")),
+    }
+}

@@ -1,0 +1,34 @@
+//! Small services besides the API: `GET /status` as `CometBFT` answers it, and metrics at an address of their own.
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use baton_api::Site;
+use serde_json::json;
+
+use crate::control::StatusReport;
+use crate::namespace::{Name, View};
+
+/// What tools of Cosmos nodes ask a node for.
+pub(super) fn router(view: View) -> Router {
+    let status = move || {
+        let report = StatusReport::new(view.report(&Name::global()), Vec::new(), 0);
+        let answer = json!({
+            "jsonrpc": "2.0",
+            "id": -1,
+            "result": {
+                "node_info": report.node_info,
+                "sync_info": report.sync_info,
+                "validator_info": report.validator_info,
+            },
+        });
+        async move { ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response() }
+    };
+    Router::new().route("/status", get(status))
+}
+
+/// The metrics of the API, and nothing else of it.
+pub(super) fn metrics(site: Site) -> Router {
+    Router::new().route_service("/metrics", site)
+}

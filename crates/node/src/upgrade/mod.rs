@@ -1,0 +1,8 @@
+//! Upgrades that the federation planned: what this program can do, and how it halts before what it cannot.
+
+mod halt;
+mod migrations;
+
+pub(crate) use halt::halt;
+pub use halt::{HaltError, InfoFile};
+pub use migrations::migrations;
