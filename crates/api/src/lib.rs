@@ -1,4 +1,4 @@
-//! bytomd's HTTP and WebSocket API over a chain, a wallet and a keystore.
+#![doc = include_str!("../README.md")]
 
 mod api;
 mod base64;

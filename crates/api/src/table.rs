@@ -63,9 +63,14 @@ pub(crate) enum Fresh {
 
 /// How an endpoint is answered.
 pub(crate) enum Run {
-    Sync(Box<dyn Fn(&Namespace, &[u8]) -> Answer + Send + Sync>),
-    Async(Box<dyn for<'n> Fn(&'n Namespace, Vec<u8>) -> Later<'n, Answer> + Send + Sync>),
+    /// At once, in its lane.
+    Sync(Box<Sync>),
+    /// After having waited for others.
+    Async(Box<Async>),
 }
+
+type Sync = dyn Fn(&Namespace, &[u8]) -> Answer + Send + std::marker::Sync;
+type Async = dyn for<'n> Fn(&'n Namespace, Vec<u8>) -> Later<'n, Answer> + Send + std::marker::Sync;
 
 impl Endpoint {
     /// An endpoint that is always there.

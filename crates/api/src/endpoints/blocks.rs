@@ -114,13 +114,11 @@ impl BlockReq {
     }
 
     fn find(&self, chain: &Chain) -> Result<Arc<StoredBlock>, Fault> {
-        match self.hash() {
-            Some(hash) => by_hash(chain, &hash),
-            None => {
-                let block = chain.block(self.block_height)?;
-                block.ok_or_else(|| no_height(self.block_height))
-            }
+        if let Some(hash) = self.hash() {
+            return by_hash(chain, &hash);
         }
+        let block = chain.block(self.block_height)?;
+        block.ok_or_else(|| no_height(self.block_height))
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn healthz(namespace: &Namespace) -> Response<Body> {
 /// Whether the node can be sent work; status 503 and the reasons if not.
 pub(crate) fn readyz(namespace: &Namespace) -> Response<Body> {
     #[derive(Serialize)]
-    struct Ready<'n> {
+    struct Readiness<'n> {
         ready: bool,
         phase: Phase,
         troubles: &'n [String],
@@ -40,7 +40,7 @@ pub(crate) fn readyz(namespace: &Namespace) -> Response<Body> {
     }
     let now = now(namespace);
     let health = namespace.parts.health.borrow();
-    let ready = Ready {
+    let ready = Readiness {
         ready: now.ready,
         phase: health.phase,
         troubles: &health.troubles,

@@ -1,4 +1,9 @@
 //! The endpoints, by subject.
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "all endpoints are of one kind: a request, read and given, and an answer that may be a refusal"
+)]
 
 mod accounts;
 mod assets;

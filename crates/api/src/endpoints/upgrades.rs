@@ -139,7 +139,7 @@ fn message(
 }
 
 #[derive(Serialize)]
-struct Signature {
+struct OwnVote {
     sequence: u64,
     member: usize,
     #[serde(with = "hex::serde")]
@@ -167,7 +167,7 @@ fn sign(namespace: &Namespace, request: Decide) -> Answer {
         sequence = message.sequence,
         "signed a decision on an upgrade"
     );
-    Ok(Reply::of(&Signature {
+    Ok(Reply::of(&OwnVote {
         sequence: message.sequence,
         member,
         signature: signer.sign(&hash),

@@ -118,7 +118,7 @@ pub(crate) fn hex_fault(text: &str, error: hex::FromHexError) -> String {
 fn go_invalid_byte(byte: u8) -> String {
     let character = char::from(byte);
     if character.is_control() {
-        format!("encoding/hex: invalid byte: U+{byte:04X}",)
+        format!("encoding/hex: invalid byte: U+{byte:04X}")
     } else {
         format!("encoding/hex: invalid byte: U+{byte:04X} '{character}'")
     }

@@ -110,7 +110,7 @@ impl Api {
     {
         let namespace = &self.namespace;
         let path = &parts.uri.path()[skip..];
-        if let Some(page) = self.open_to_all(path, parts) {
+        if let Some(page) = self.open_to_all(path, skip, parts) {
             namespace.metrics.elsewhere.inc();
             return page;
         }
@@ -160,10 +160,19 @@ impl Api {
     }
 
     /// What anyone may see.
-    fn open_to_all(&self, path: &str, parts: &request::Parts) -> Option<Response<Body>> {
+    fn open_to_all(
+        &self,
+        path: &str,
+        skip: usize,
+        parts: &request::Parts,
+    ) -> Option<Response<Body>> {
         let namespace = &self.namespace;
         match path {
-            "/" => Some(response::redirect(StatusCode::FOUND, "/dashboard/")),
+            "/" => {
+                let prefix = &parts.uri.path()[..skip];
+                let to = format!("{prefix}/dashboard/");
+                Some(response::redirect(StatusCode::FOUND, &to))
+            }
             "/healthz" => Some(endpoints::healthz(namespace)),
             "/readyz" => Some(endpoints::readyz(namespace)),
             "/openapi.json" => Some(response::plain(

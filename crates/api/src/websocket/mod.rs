@@ -93,7 +93,10 @@ pub(crate) async fn subscribe(namespace: &Arc<Namespace>, parts: &mut Parts) -> 
 /// The same response with a body of one piece.
 async fn plain(response: axum::response::Response) -> Response<Body> {
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.map(|whole| whole.to_bytes());
+    let body = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes);
     Response::from_parts(parts, Full::new(body.unwrap_or_else(|_| Bytes::new())))
 }
 

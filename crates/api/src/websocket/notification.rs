@@ -9,15 +9,16 @@ use crate::go_json;
 
 #[derive(Serialize)]
 struct Notification<'n, T> {
-    notification_type: &'static str,
+    #[serde(rename = "notification_type")]
+    kind: &'static str,
     data: T,
     #[serde(skip_serializing_if = "str::is_empty")]
     error_detail: &'n str,
 }
 
-fn message<T: Serialize>(notification_type: &'static str, data: T, error_detail: &str) -> Message {
+fn message<T: Serialize>(kind: &'static str, data: T, error_detail: &str) -> Message {
     let text = go_json::to_vec(&Notification {
-        notification_type,
+        kind,
         data,
         error_detail,
     });
