@@ -6,20 +6,26 @@
 //! The chain is one validator's. First outputs are made until there are `--unspent` of them; then each block has
 //! `--transfers` transfers of one input and two outputs, signed beforehand. `submit` is `Pool::submit_many` with all of
 //! them, on all cores; `draft`, `check`, `commit` and `settle` are what follows on the way of a block, `commit` with
-//! its sync to the disk. Then the process that has the store open is killed and another opens it.
+//! its sync to the disk; `cpu` is what all that takes of the cores' time for a block. Meanwhile somebody reads each
+//! millisecond: a snapshot, an output, a head and the block at the tip. Then the process that has the store open is
+//! killed and another opens it.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use baton_chain::{Chain, Decision, Options, Origin, Pool, PoolSettings};
 use baton_ledger::state::Genesis;
 use baton_ledger::transaction::{Spend, SpentOutput};
 use baton_ledger::{AssetId, Input, InputKind, Mapped, Output, Params, Transaction, program};
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
+use hdrhistogram::Histogram;
 use serde_json::json;
 
 /// What an output has that is to be spent, and what a transfer pays, in neu.
@@ -224,6 +230,8 @@ fn measure(arguments: &Arguments) -> Result<()> {
         .iter()
         .flat_map(|fan| (0..FAN).map(move |position| (fan, position)));
     let mut spans = Spans::default();
+    let reads = Reads::begin(&node.chain);
+    let mut cpu = Vec::new();
     for _ in 0..arguments.blocks {
         let transfers = outputs.by_ref().take(arguments.transfers);
         let transfers = transfers.map(|(fan, position)| {
@@ -233,10 +241,14 @@ fn measure(arguments: &Arguments) -> Result<()> {
             spend(fan, position, vec![payment, change]).into_transaction()
         });
         let transfers: Vec<Transaction> = transfers.collect();
+        let before = cpu_time();
         node.submit(transfers, &mut spans)?;
         let count = node.advance(&mut spans)?;
+        cpu.push(cpu_time().saturating_sub(before));
         ensure!(count == arguments.transfers, "a block of {count} transfers");
     }
+    let reads = reads.end()?;
+    cpu.sort_unstable();
     let block = node
         .chain
         .block(node.chain.tip().height)?
@@ -257,12 +269,61 @@ fn measure(arguments: &Arguments) -> Result<()> {
     }
     let a_second = |took: Duration| (arguments.transfers as f64 / took.as_secs_f64()).round();
     line.insert("transfers_a_second".into(), json!(a_second(whole)));
+    line.insert("cpu_ms".into(), json!(millis(cpu[cpu.len() / 2])));
+    for (name, quantile) in [
+        ("read_p50_us", 0.5),
+        ("read_p99_us", 0.99),
+        ("read_longest_us", 1.0),
+    ] {
+        line.insert(name.into(), json!(reads.value_at_quantile(quantile)));
+    }
     line.insert("store_bytes".into(), json!(std::fs::metadata(&path)?.len()));
     line.insert("resident_kib".into(), json!(resident_kib()?));
     println!("{}", serde_json::Value::Object(line));
     node.chain.close();
     drop(node.pool);
     start(&path)
+}
+
+/// Somebody who reads while blocks are committed.
+struct Reads {
+    done: Arc<AtomicBool>,
+    reading: JoinHandle<Result<Histogram<u64>>>,
+}
+
+impl Reads {
+    fn begin(chain: &Chain) -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let (chain, ended) = (chain.clone(), done.clone());
+        let reading = thread::spawn(move || {
+            let mut took = Histogram::new(3)?;
+            while !ended.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                let reader = chain.read()?;
+                let tip = reader.tip();
+                reader.utxo(&tip.hash)?;
+                reader.head(tip.height / 2)?.context("a head")?;
+                chain.block(tip.height)?.context("the tip")?;
+                took.record(u64::try_from(start.elapsed().as_micros())?)?;
+                thread::sleep(Duration::from_millis(1));
+            }
+            Ok(took)
+        });
+        Self { done, reading }
+    }
+
+    /// What the reads took, in microseconds.
+    fn end(self) -> Result<Histogram<u64>> {
+        self.done.store(true, Ordering::Relaxed);
+        let joined = self.reading.join();
+        joined.map_err(|_| anyhow!("the reader panicked"))?
+    }
+}
+
+/// What this process has taken of the cores' time.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn millis(span: Duration) -> f64 {
