@@ -14,10 +14,10 @@ use crate::guard::Guard;
 use crate::key::NodeKey;
 use crate::parts::Parts;
 use crate::proposer::ProposerHandle;
-use crate::run::{Role, Run};
+use crate::run::Run;
 use crate::settings::EngineSettings;
 use crate::status::{Board, Figures, Status};
-use crate::supervise::supervise;
+use crate::supervise::{role, supervise};
 use crate::swarm::{Ear, Swarm};
 
 /// The consensus of one chain, running. Stop it with [`Engine::stop`]; dropped, it is aborted where it stands, as by a
@@ -121,7 +121,7 @@ impl<E> Driver<E> {
         })??;
         let board = parts.board.clone();
         let guard = parts.hand.as_ref().map(|hand| hand.guard.clone());
-        let first = match Run::start(&parts, Role::Signing).await {
+        let first = match Run::start(&parts, role(parts.abstention().as_ref())).await {
             Ok(run) => run,
             Err(error) => {
                 parts.close().await;

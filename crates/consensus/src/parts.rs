@@ -15,7 +15,7 @@ use crate::proposer::ProposerHandle;
 use crate::run::Role;
 use crate::settings::EngineSettings;
 use crate::signing::{Checker, Hand};
-use crate::status::Board;
+use crate::status::{Abstention, Board};
 use crate::swarm::Swarm;
 use crate::work::Work;
 
@@ -83,7 +83,7 @@ impl<S: Swarm> Parts<S> {
             alone = seats.is_alone(),
             "consensus opens"
         );
-        Ok(Self {
+        let parts = Self {
             settings,
             chain,
             pool,
@@ -94,6 +94,18 @@ impl<S: Swarm> Parts<S> {
             proposals: Arc::new(proposals),
             board: Arc::new(Board::new()),
             work: Work::new(),
+        };
+        let abstains = parts.abstention();
+        parts.board.change(|status| status.abstains = abstains);
+        Ok(parts)
+    }
+
+    /// Why this node is to sign nothing at the next height, if it is known beforehand.
+    pub(crate) fn abstention(&self) -> Option<Abstention> {
+        let floor = self.hand.as_ref()?.guard.floor();
+        (floor > self.chain.tip().height).then(|| Abstention {
+            until: Some(floor),
+            reason: format!("nothing is signed up to height {floor}"),
         })
     }
 

@@ -13,7 +13,7 @@ use malachite::engine::util::output_port::{OutputPort, OutputPortSubscriberTrait
 use malachite::metrics::{Metrics, SharedRegistry};
 use malachite::spawn::{spawn_consensus_actor, spawn_node_actor, spawn_sync_actor};
 use malachite_signing::Signer;
-use ractor::ActorCell;
+use ractor::{ActorCell, ActorStatus};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::warn;
@@ -24,12 +24,15 @@ use crate::error::ConsensusError;
 use crate::host::Host;
 use crate::network::{self, Pump};
 use crate::parts::Parts;
-use crate::signing::{ConsensusHand, RefusedAt};
+use crate::signing::ConsensusHand;
+use crate::status::Abstention;
 use crate::swarm::Swarm;
 use crate::wal::Wal;
 
 /// How long the actors may take to end what they are at before they are aborted where they stand.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long to wait for word of an actor's end before looking again.
+const GLANCE: Duration = Duration::from_millis(20);
 /// No validator's address: no point of the curve has this key.
 const NOBODY: Address = Address([0xff; 32]);
 /// Messages from consensus to sync that may wait.
@@ -49,7 +52,7 @@ pub(crate) struct Run<S: Swarm> {
     pump: Pump<S>,
     consensus: ConsensusRef<Baton>,
     /// What the sign guard refused, if it did.
-    pub(crate) refused: watch::Receiver<Option<RefusedAt>>,
+    pub(crate) refused: watch::Receiver<Option<Abstention>>,
     actors: Actors,
     /// Ends when any of the actors has failed.
     application: Option<JoinHandle<()>>,
@@ -187,34 +190,44 @@ impl<S: Swarm> Run<S> {
     }
 
     /// Stops the actors. When it returns none of them runs.
+    ///
+    /// The core goes first: it takes the loss of any other for a failure.
     pub(crate) async fn stop(mut self) {
-        self.actors.node.stop(None);
-        for cell in &self.actors.cells {
-            cell.stop(None);
+        let Actors { node, cells, .. } = &self.actors;
+        for cell in cells {
+            cell.unlink(node.get_cell());
         }
-        let mut tasks = std::mem::take(&mut self.actors.tasks);
-        tasks.extend(self.application.take());
-        let all = async {
-            for task in &mut tasks {
-                let _ = task.await;
+        let one_by_one = async {
+            for cell in cells.iter().rev() {
+                cell.stop(None);
+                gone(cell).await;
             }
-            for cell in &self.actors.cells {
-                let _ = cell.wait(None).await;
-            }
+            node.stop(None);
         };
-        if tokio::time::timeout(GRACE, all).await.is_err() {
+        if tokio::time::timeout(GRACE, one_by_one).await.is_err() {
             warn!(
                 seconds = GRACE.as_secs(),
                 "parts of consensus did not stop in time; aborting them"
             );
-            self.actors.kill();
-            for task in tasks {
-                let _ = task.await;
-            }
-            for cell in &self.actors.cells {
-                let _ = cell.wait(Some(GRACE)).await;
-            }
         }
+        self.actors.kill();
+        let mut tasks = std::mem::take(&mut self.actors.tasks);
+        tasks.extend(self.application.take());
+        for task in tasks {
+            // an aborted task ends at its next wait
+            let _ = task.await;
+        }
+        for cell in &self.actors.cells {
+            gone(cell).await;
+        }
+    }
+}
+
+/// Waits until an actor has stopped.
+async fn gone(cell: &ActorCell) {
+    while cell.get_status() != ActorStatus::Stopped {
+        // ractor tells only once that an actor has stopped, perhaps to another
+        let _ = cell.wait(Some(GLANCE)).await;
     }
 }
 

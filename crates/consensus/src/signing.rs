@@ -13,6 +13,7 @@ use tracing::error;
 use crate::context::{Announcement, Baton, Domain, Proposal, Signature, Vote};
 use crate::guard::{Guard, Mark, Refusal};
 use crate::key::NodeKey;
+use crate::status::Abstention;
 use crate::work::Work;
 
 /// Checks signatures of one chain.
@@ -90,17 +91,8 @@ pub(crate) struct ConsensusHand {
     pub(crate) hand: Hand,
     pub(crate) wal: WalRef<Baton>,
     pub(crate) work: Work,
-    /// The height at which the guard refused, for whoever restarts consensus.
-    pub(crate) refused: watch::Sender<Option<RefusedAt>>,
-}
-
-/// The guard refused to sign at a height.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RefusedAt {
-    pub(crate) height: u64,
-    pub(crate) reason: String,
-    /// Whether the guard itself failed, so that nothing can be signed any more.
-    pub(crate) broken: bool,
+    /// What the guard refused, for whoever restarts consensus.
+    pub(crate) refused: watch::Sender<Option<Abstention>>,
 }
 
 impl Hand {
@@ -123,12 +115,14 @@ impl ConsensusHand {
         let signed = signed.map_err(Error::from_source)?;
         signed.map_err(|refusal| {
             error!(%refusal, "nothing was signed");
-            let refused = RefusedAt {
-                height: mark.place.height,
-                reason: refusal.to_string(),
-                broken: matches!(refusal, Refusal::Guard(_)),
+            let until = match &refusal {
+                Refusal::Conflict { .. } | Refusal::Past { .. } => Some(mark.place.height),
+                Refusal::Floor { floor, .. } => Some(*floor),
+                Refusal::Closed { .. } | Refusal::Guard(_) => None,
             };
-            self.refused.send_replace(Some(refused));
+            let reason = refusal.to_string();
+            self.refused
+                .send_replace(Some(Abstention { until, reason }));
             Error::from_source(refusal)
         })
     }

@@ -11,7 +11,6 @@ use tracing::{error, info, warn};
 
 use crate::parts::Parts;
 use crate::run::{Role, Run};
-use crate::signing::RefusedAt;
 use crate::status::Abstention;
 use crate::swarm::{Ear, Swarm};
 
@@ -37,7 +36,7 @@ pub(crate) async fn supervise<S: Swarm, E: Ear<S>>(
     mut stop: oneshot::Receiver<()>,
 ) -> E {
     let mut run = Some(first);
-    let mut abstains: Option<Abstention> = None;
+    let mut abstains = parts.abstention();
     let mut wait = RETRY;
     loop {
         let mut this = match run.take() {
@@ -102,7 +101,8 @@ pub(crate) async fn supervise<S: Swarm, E: Ear<S>>(
     ear
 }
 
-fn role(abstains: Option<&Abstention>) -> Role {
+/// Who this node is while it abstains, and while it does not.
+pub(crate) fn role(abstains: Option<&Abstention>) -> Role {
     match abstains {
         None => Role::Signing,
         Some(_) => Role::Following,
@@ -110,21 +110,15 @@ fn role(abstains: Option<&Abstention>) -> Role {
 }
 
 /// Notes that this node signs nothing for a while.
-fn abstain<S: Swarm>(parts: &Parts<S>, refused: RefusedAt) -> Abstention {
-    let RefusedAt {
-        height,
-        reason,
-        broken,
-    } = refused;
-    let until = (!broken).then_some(height);
-    match until {
+fn abstain<S: Swarm>(parts: &Parts<S>, abstention: Abstention) -> Abstention {
+    let reason = &abstention.reason;
+    match abstention.until {
         Some(until) => warn!(until, reason, "this node abstains until the height is over"),
         None => error!(
             reason,
             "this node does not sign any more: its sign guard cannot be written. Mend the disk and restart the node"
         ),
     }
-    let abstention = Abstention { until, reason };
     parts
         .board
         .change(|status| status.abstains = Some(abstention.clone()));

@@ -304,6 +304,11 @@ impl Guard {
         self.lock().memory.highest()
     }
 
+    /// The height up to which nothing is signed.
+    pub(crate) fn floor(&self) -> u64 {
+        self.lock().memory.floor
+    }
+
     /// Closes the file: another process may open it. Nothing is signed any more.
     pub(crate) fn close(&self) {
         self.lock().file = None;

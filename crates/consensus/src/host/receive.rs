@@ -41,6 +41,9 @@ impl App {
             validity,
         };
         let work = move || {
+            if said.height.0 != app.chain.tip().height + 1 {
+                return None;
+            }
             let known = app.proposals.block(said.height, said.block);
             let verdict = match known {
                 Some(known) if known.valid => Verdict::Valid,
@@ -48,6 +51,8 @@ impl App {
             };
             let kept = match verdict {
                 Verdict::Valid => app.proposals.keep(&said, &bytes),
+                // the height was decided while the block was judged
+                Verdict::Invalid if said.height.0 != app.chain.tip().height + 1 => return None,
                 Verdict::Invalid => {
                     app.board.count(|figures| figures.refused_blocks += 1);
                     let valid = false;

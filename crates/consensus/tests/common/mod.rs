@@ -9,10 +9,12 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baton_chain::{Chain, Options, Pool, PoolSettings};
-use baton_consensus::{Engine, EngineSettings, NodeKey, Patience, ProposerHandle};
+use baton_chain::{Chain, Options, Origin, Pool, PoolSettings};
+use baton_consensus::{Engine, EngineSettings, NodeKey, Patience, ProposerHandle, Status};
 use baton_ledger::state::Genesis;
-use baton_ledger::{AssetId, Output, Params, program};
+use baton_ledger::transaction::{Spend, SpentOutput};
+use baton_ledger::upgrade::{Decision, Message, Plan, SignedMessage, Vote};
+use baton_ledger::{AssetId, Input, InputKind, Mapped, Output, Params, Transaction, program};
 use baton_network::{Events, Network, PeerAddress, Settings};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -22,10 +24,14 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// The key of a number.
 pub fn key(number: u8) -> NodeKey {
+    NodeKey::from_xprv(&xprv(number)).unwrap()
+}
+
+fn xprv(number: u8) -> Zeroizing<[u8; 64]> {
     let mut bytes = Zeroizing::new([number; 64]);
     bytes[0] &= 0b1111_1000;
     bytes[31] = bytes[31] & 0b0001_1111 | 0b0100_0000;
-    NodeKey::from_xprv(&bytes).unwrap()
+    bytes
 }
 
 /// A chain whose federation is the keys of these numbers, with a block every `interval_ms`.
@@ -60,6 +66,8 @@ pub struct Node {
     pub settings: EngineSettings,
     pub options: Options,
     pub proposer: ProposerHandle,
+    /// The seed of its identity among peers.
+    pub seed: u8,
     running: Option<Running>,
 }
 
@@ -91,6 +99,7 @@ impl Node {
             settings,
             options: Options::default(),
             proposer: ProposerHandle::new(true, Some(program::p2wpkh(&[number; 20]))),
+            seed: number,
             running: None,
         }
     }
@@ -109,7 +118,7 @@ impl Node {
         let path = self.home.path().join("core.redb");
         let chain = Chain::open(&path, &self.genesis, self.options.clone()).unwrap();
         let pool = Pool::open(&chain, PoolSettings::default(), None).unwrap();
-        let seed = Zeroizing::new([self.number; 32]);
+        let seed = Zeroizing::new([self.seed; 32]);
         let name = hex(chain.genesis_hash().as_bytes());
         let mut settings = Settings::new(name, "solonet", seed, self.home.path());
         settings.listen = Some("127.0.0.1:0".parse().unwrap());
@@ -194,6 +203,27 @@ impl Node {
         within(&what, wait).await.unwrap();
     }
 
+    /// Submits a transaction, as a client of this node.
+    pub fn submit(&self, transaction: Transaction) {
+        self.pool().submit(transaction, Origin::Local).unwrap();
+    }
+
+    /// Waits until its status is as wanted.
+    pub async fn shows(&self, what: &str, wanted: impl FnMut(&Status) -> bool) -> Status {
+        let mut status = self.engine().watch();
+        let shown = within(what, status.wait_for(wanted)).await;
+        shown.unwrap().clone()
+    }
+
+    /// Whether its chain does not come to this height within half a second.
+    pub async fn stays_below(&self, height: u64) -> bool {
+        let mut tips = self.chain().watch();
+        let wait = tips.wait_for(|tip| tip.height >= height);
+        tokio::time::timeout(Duration::from_millis(500), wait)
+            .await
+            .is_err()
+    }
+
     fn running(&self) -> &Running {
         self.running.as_ref().expect("it is started")
     }
@@ -221,4 +251,97 @@ pub fn log() {
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(filter))
         .try_init();
+}
+
+/// An output that anyone may spend; the genesis has one to begin with.
+pub struct Purse {
+    output: SpentOutput,
+}
+
+/// The block that can first spend what the genesis gives: its outputs are those of a coinbase.
+pub const GENESIS_MATURES: u64 = 10;
+const FEE_NEU: u64 = 20_000_000;
+
+impl Purse {
+    pub fn of(genesis: &Genesis) -> Self {
+        let supply = Mapped::from(genesis.block().transactions[0].clone());
+        Self::with(&supply, 0)
+    }
+
+    fn with(mapped: &Mapped, position: usize) -> Self {
+        let output = &mapped.transaction().outputs[position];
+        Self {
+            output: SpentOutput {
+                source_id: mapped.entries().mux_id,
+                asset_id: AssetId::BTM,
+                amount: output.amount,
+                source_position: position as u64,
+                control_program: program::anyone(),
+                state_data: Vec::new(),
+                suffix: Vec::new(),
+            },
+        }
+    }
+
+    /// A transaction with these outputs; what is left but for the fee is the purse from now on.
+    pub fn pay(&mut self, mut outputs: Vec<Output>) -> Transaction {
+        let spent: u64 = outputs.iter().map(|output| output.amount).sum();
+        let rest = self.output.amount - spent - FEE_NEU;
+        outputs.push(Output::original(AssetId::BTM, rest, program::anyone()));
+        let spend = Spend {
+            output: self.output.clone(),
+            arguments: Vec::new(),
+        };
+        let transaction = Transaction {
+            version: 1,
+            time_range: 0,
+            inputs: vec![Input::from(InputKind::Spend(spend))],
+            outputs,
+        };
+        let last = transaction.outputs.len() - 1;
+        *self = Self::with(&Mapped::from(transaction.clone()), last);
+        transaction
+    }
+}
+
+/// A vote for the key of a number.
+pub fn vote(number: u8, amount_neu: u64) -> Output {
+    Output::vote(amount_neu, program::anyone(), key(number).xpub().to_vec())
+}
+
+/// The output of a plan that the federation, whose keys are of these numbers, has signed.
+pub fn plan(genesis: &Genesis, federation: &[u8], name: &str, height: u64) -> Output {
+    let message = Message {
+        sequence: 0,
+        decision: Decision::Schedule(Plan {
+            name: name.to_owned(),
+            height,
+            info: "{}".to_owned(),
+        }),
+    };
+    let chain_id = &genesis.params().chain_id;
+    let hash = message.signature_hash(chain_id, &genesis.block().header.hash());
+    let votes = federation.iter().enumerate().map(|(member, number)| Vote {
+        member,
+        signature: sign(*number, hash.as_bytes()),
+    });
+    let signed = SignedMessage {
+        votes: votes.collect(),
+        message,
+    };
+    Output::original(AssetId::BTM, 1, signed.program())
+}
+
+/// Signs as any program would that has the node's key.
+fn sign(number: u8, message: &[u8]) -> [u8; 64] {
+    let bytes = xprv(number);
+    let mut mac = <hmac::Hmac<sha2::Sha512> as hmac::Mac>::new_from_slice(b"Expand").unwrap();
+    hmac::Mac::update(&mut mac, bytes.as_slice());
+    let expanded = hmac::Mac::finalize(mac).into_bytes();
+    let secret = ed25519_dalek::hazmat::ExpandedSecretKey {
+        scalar: curve25519_dalek::Scalar::from_bytes_mod_order(bytes[..32].try_into().unwrap()),
+        hash_prefix: expanded[32..].try_into().unwrap(),
+    };
+    let public = ed25519_dalek::VerifyingKey::from(&secret);
+    ed25519_dalek::hazmat::raw_sign::<sha2::Sha512>(&secret, message, &public).to_bytes()
 }
