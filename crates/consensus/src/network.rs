@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use fail::fail_point;
 use malachite::consensus::{LivenessMsg, SignedConsensusMsg};
 use malachite::engine::consensus::{ConsensusMsg, ConsensusRef};
 use malachite::engine::network::{
@@ -104,6 +105,7 @@ impl<S: Swarm> Adapter<S> {
             Ok(bytes) => bytes,
             Err(error) => return warn!(?topic, %error, "a message could not be encoded"),
         };
+        fail_point!("consensus::before_publish");
         if let Err(error) = self.swarm.publish(topic, bytes).await {
             warn!(?topic, %error, "a message could not be published");
         }

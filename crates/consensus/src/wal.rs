@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use fail::fail_point;
 use malachite::consensus::Input;
 use malachite::engine::wal::{Msg, WalRef, decode_entry, encode_entry};
 use malachite::wal::Log;
@@ -127,7 +128,9 @@ impl Wal {
         if !state.dirty {
             return Ok(());
         }
+        fail_point!("wal::before_flush");
         self.blocking(state, |log| Ok(log.flush()?)).await?;
+        fail_point!("wal::after_flush");
         state.dirty = false;
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use baton_chain::{ChainError, Decision};
+use fail::fail_point;
 use malachite::consensus::MisbehaviorEvidence;
 use malachite::engine::host::Next;
 use malachite_core::CommitCertificate;
@@ -85,7 +86,9 @@ impl App {
     fn write(&self, decision: Decision, signatures: usize, synced: bool) -> Result<(), ChainError> {
         let began = Instant::now();
         let round = decision.round;
+        fail_point!("consensus::before_commit");
         let committed = self.chain.commit(decision)?;
+        fail_point!("consensus::after_commit");
         self.pool.block_committed(&committed);
         let took = began.elapsed();
         if let Err(error) = self.proposals.forget_through(committed.height()) {

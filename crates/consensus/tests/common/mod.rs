@@ -59,7 +59,9 @@ pub fn genesis_with(
 
 /// A node.
 pub struct Node {
-    home: TempDir,
+    home: PathBuf,
+    /// Removed when the node is dropped; a process that was killed leaves its home behind.
+    temporary: Option<TempDir>,
     number: u8,
     genesis: Genesis,
     validates: bool,
@@ -82,8 +84,17 @@ struct Running {
 impl Node {
     /// A node with the key of a number, that is not started.
     pub fn new(number: u8, genesis: &Genesis) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let mut settings = EngineSettings::new(home.path());
+        let temporary = tempfile::tempdir().unwrap();
+        let home = temporary.path().to_owned();
+        Self {
+            temporary: Some(temporary),
+            ..Self::at(home, number, genesis)
+        }
+    }
+
+    /// The same in a home that is there.
+    pub fn at(home: PathBuf, number: u8, genesis: &Genesis) -> Self {
+        let mut settings = EngineSettings::new(&home);
         settings.moniker = format!("node {number}");
         settings.patience = Patience {
             propose: Duration::from_millis(1000),
@@ -93,6 +104,7 @@ impl Node {
         settings.status_interval = Duration::from_millis(200);
         Self {
             home,
+            temporary: None,
             number,
             genesis: genesis.clone(),
             validates: true,
@@ -115,12 +127,12 @@ impl Node {
     /// Starts it, with a connection to others.
     pub async fn start(&mut self, peers: &[PeerAddress]) {
         assert!(self.running.is_none(), "it runs already");
-        let path = self.home.path().join("core.redb");
+        let path = self.home.join("core.redb");
         let chain = Chain::open(&path, &self.genesis, self.options.clone()).unwrap();
         let pool = Pool::open(&chain, PoolSettings::default(), None).unwrap();
         let seed = Zeroizing::new([self.seed; 32]);
         let name = hex(chain.genesis_hash().as_bytes());
-        let mut settings = Settings::new(name, "solonet", seed, self.home.path());
+        let mut settings = Settings::new(name, "solonet", seed, &self.home);
         settings.listen = Some("127.0.0.1:0".parse().unwrap());
         settings.keep_dial = peers.to_vec();
         let (network, events) = Network::start(settings).await.unwrap();
@@ -158,11 +170,11 @@ impl Node {
     }
 
     pub fn home(&self) -> &Path {
-        self.home.path()
+        &self.home
     }
 
     pub fn guard(&self) -> PathBuf {
-        self.home.path().join("consensus/guard")
+        self.home.join("consensus/guard")
     }
 
     pub fn chain(&self) -> &Chain {
@@ -237,7 +249,7 @@ pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
