@@ -114,8 +114,6 @@ impl<S: Swarm> Adapter<S> {
     async fn say(&self, message: Msg<Baton>) {
         match message {
             Msg::Subscribe(subscriber) => {
-                // consensus begins when it hears that there is a network; where it listens is no matter to it
-                subscriber.send(NetworkEvent::Listening(Multiaddr::empty()));
                 for peer in locked(&self.shared.peers).iter() {
                     subscriber.send(NetworkEvent::PeerConnected(*peer));
                 }

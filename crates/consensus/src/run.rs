@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use malachite::config::ConsensusConfig;
-use malachite::engine::consensus::ConsensusRef;
-use malachite::engine::network::{NetworkMsg, NetworkRef, Status as NetworkStatus};
+use malachite::engine::consensus::{ConsensusMsg, ConsensusRef};
+use malachite::engine::network::{
+    Multiaddr, NetworkEvent, NetworkMsg, NetworkRef, Status as NetworkStatus,
+};
 use malachite::engine::node::NodeRef;
 use malachite::engine::sync::{SyncMsg, SyncRef};
 use malachite::engine::util::events::TxEvent;
@@ -160,6 +162,7 @@ impl<S: Swarm> Run<S> {
             sync.subscribe_to_port(&port);
             announce(&network, &sync, parts);
         }
+        begin(&consensus);
         Ok(Self {
             pump,
             consensus,
@@ -229,6 +232,14 @@ async fn gone(cell: &ActorCell) {
         // ractor tells only once that an actor has stopped, perhaps to another
         let _ = cell.wait(Some(GLANCE)).await;
     }
+}
+
+/// Lets consensus begin, which waits to hear that there is a network; where that listens is no matter to it. What it tells
+/// sync before sync listens to it would be lost, and sync never start.
+fn begin(consensus: &ConsensusRef<Baton>) {
+    let listening = NetworkEvent::Listening(Multiaddr::empty());
+    // it fails only when the actor has failed already
+    let _ = consensus.cast(ConsensusMsg::NetworkEvent(listening));
 }
 
 /// Lets peers fetch the blocks that are here, and know of them, even if no height begins: consensus may be halted.

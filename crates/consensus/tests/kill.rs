@@ -57,7 +57,7 @@ fn spawn(home: &Node, peers: &str, death: Option<(&str, u32)>) -> Child {
         .env("VICTIM_HOME", home.home())
         .env("VICTIM_PEERS", peers)
         .stdout(Stdio::null());
-    if std::env::var("LOG").is_err() {
+    if std::env::var("LOG").is_err() && std::env::var("VLOG").is_err() {
         command.stderr(Stdio::null());
     }
     if let Some((point, after)) = death {

@@ -259,7 +259,7 @@ pub fn log() {
     use tracing_subscriber::prelude::*;
     let wanted = std::env::var("LOG").unwrap_or_default();
     let filter: Targets = wanted.parse().unwrap_or_default();
-    let layer = tracing_subscriber::fmt::layer().with_test_writer();
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(filter))
         .try_init();
