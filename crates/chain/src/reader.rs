@@ -27,6 +27,8 @@ use crate::store::{
 const MAX_RANGE: usize = 1_000;
 
 /// What is stored, as it was at one moment. The ledger reads it as its state.
+///
+/// Not to be kept for long: what later blocks replace stays in the file as long as somebody may read it.
 pub struct Reader {
     path: PathBuf,
     tip: Tip,
@@ -242,7 +244,8 @@ impl Reader {
         }))
     }
 
-    /// The votes for each key, in neu: now, or as they were at the end of the last epoch up to a height.
+    /// The votes for each key, in neu: as they are after the tip, or as they were after the last block of an epoch up to
+    /// a height below the tip's; those of the genesis count from the start.
     pub fn votes_at(&self, height: Option<u64>) -> Result<BTreeMap<Vec<u8>, u64>, ChainError> {
         let Some(height) = height.filter(|height| *height < self.tip.height) else {
             return state::votes(self).map_err(|error| self.of_state(error));
