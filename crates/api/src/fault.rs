@@ -278,13 +278,21 @@ fn of_wallet(error: &WalletError) -> String {
         WalletError::DuplicateAlias { .. } => "duplicate asset alias".to_owned(),
         WalletError::DuplicateContract(_) => "contract is duplicated".to_owned(),
         WalletError::NoContract(_) => "contract not found".to_owned(),
+        WalletError::Address(error) => of_address(error),
         error => told(error),
     }
 }
 
 impl From<BuildError> for Fault {
     fn from(error: BuildError) -> Self {
-        Self::refused(error.code(), told(&error))
+        let code = error.code();
+        let kind = match code {
+            "BTM704" => ": bad action type",
+            "BTM705" => ": bad action object",
+            "BTM706" => ": bad action construction",
+            _ => "",
+        };
+        Self::refused(code, format!("{}{kind}", told(&error)))
     }
 }
 
@@ -347,8 +355,13 @@ impl From<vm::Error> for Fault {
 
 impl From<AddressError> for Fault {
     fn from(error: AddressError) -> Self {
-        Self::plain(told(&error))
+        Self::plain(of_address(&error))
     }
+}
+
+/// bytomd says the first three words.
+fn of_address(error: &AddressError) -> String {
+    format!("unknown address type: {}", told(error))
 }
 
 impl From<TokenError> for Fault {

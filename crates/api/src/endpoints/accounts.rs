@@ -88,9 +88,10 @@ request! {
 
 fn rename(namespace: &Namespace, request: Rename) -> Answer {
     let name = AccountName::of(&request.account_id, &request.account_alias);
-    namespace
-        .wallet()?
-        .rename_account(name, &request.new_alias)?;
+    let wallet = namespace.wallet()?;
+    // an account that is not there is told before an alias that is none
+    wallet.account(name)?;
+    wallet.rename_account(name, &request.new_alias)?;
     Ok(Reply::none())
 }
 

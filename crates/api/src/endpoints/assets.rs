@@ -2,6 +2,7 @@
 
 use baton_ledger::AssetId;
 use baton_wallet::{
+    WalletError,
     asset::{Asset, AssetRequest},
     chainkd::XPub,
 };
@@ -68,9 +69,11 @@ request! {
 }
 
 fn rename(namespace: &Namespace, request: Rename) -> Answer {
-    namespace
-        .wallet()?
-        .rename_asset(&asset_id(&request.id)?, &request.alias)?;
+    if request.alias.trim().is_empty() {
+        return Err(WalletError::EmptyAlias("asset").into());
+    }
+    let id = asset_id(&request.id)?;
+    namespace.wallet()?.rename_asset(&id, &request.alias)?;
     Ok(Reply::none())
 }
 
@@ -90,7 +93,10 @@ fn list(namespace: &Namespace, request: OfAsset) -> Answer {
     let wallet = namespace.wallet()?;
     let assets: Vec<Asset> = match request.id.as_str() {
         "" => wallet.assets()?,
-        id => vec![wallet.asset(&asset_id(id)?)?],
+        id => match wallet.asset(&asset_id(id)?) {
+            Err(WalletError::NoAsset(_)) => Vec::new(),
+            found => vec![found?],
+        },
     };
     let infos: Vec<_> = assets.iter().map(Asset::info).collect();
     Ok(Reply::of(&infos))

@@ -1,11 +1,12 @@
 //! Transactions in the making: built, signed, estimated.
 
+use baton_ledger::Transaction;
 use baton_wallet::{
     build::BuildRequest,
     estimate::{estimate, estimate_chain},
     template::Template,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,7 @@ use crate::{
     fault::Fault,
     namespace::Namespace,
     reply::{Answer, Reply},
-    request::{request, structured},
+    request::{Complaint, Field, Schema, request},
     table::{Endpoint, Lane},
 };
 
@@ -46,42 +47,80 @@ const SIGN: &str = r#"{"password":"secret","transaction":{"raw_transaction":"070
 request! {
     /// What to build.
     Build("BuildRequest") {
-        base_transaction: Value => "a transaction to add to, in hexadecimal",
+        base_transaction: Base => "a transaction to add to, in hexadecimal",
         actions: Vec<Map<String, Value>> => "what brings value and what takes it, each with its type",
-        ttl: Value => "how long outputs are reserved, in milliseconds; 0 for half an hour",
+        ttl: Ttl => "how long outputs are reserved, in milliseconds or as 10m; 0 for half an hour",
         time_range: u64 => "the last height at which the transaction may be in a block; 0 for none",
     }
 }
 
-impl Build {
-    fn read(self) -> Result<BuildRequest, Fault> {
-        let mut request = json!({"time_range": self.time_range});
-        for (name, value) in [
-            ("base_transaction", self.base_transaction),
-            ("ttl", self.ttl),
-        ] {
-            if !value.is_null() {
-                request[name] = value;
-            }
+/// A transaction that may be missing.
+#[derive(Debug, Default)]
+pub(crate) struct Base(Option<Transaction>);
+
+impl Field for Base {
+    const GO: &'static str = "*types.TxData";
+
+    fn schema() -> Schema {
+        Option::<Transaction>::schema()
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        if value.is_string() {
+            Option::<Transaction>::of(value).map(Self)
+        } else {
+            Err(Complaint::of(&value, Self::GO))
         }
-        let mut request: BuildRequest =
-            structured(request).map_err(|complaint| Fault::body(complaint.alone("")))?;
-        request.actions = self.actions;
-        Ok(request)
+    }
+}
+
+/// A length of time: milliseconds, or a text of numbers and units.
+#[derive(Debug, Default)]
+pub(crate) struct Ttl(SignedDuration);
+
+impl Field for Ttl {
+    const GO: &'static str = "json.Duration";
+
+    fn schema() -> Schema {
+        json!({"oneOf": [{"type": "integer"}, {"type": "string"}]})
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        let told = match &value {
+            Value::String(text) => text.parse().ok(),
+            number => number.as_i64().map(SignedDuration::from_millis),
+        };
+        let invalid = |reason: &str| Complaint::Text(format!("invalid json.Duration{reason}"));
+        match told {
+            None => Err(invalid("")),
+            Some(ttl) if ttl.is_negative() => Err(invalid(": Duration cannot be less than 0")),
+            Some(ttl) => Ok(Self(ttl)),
+        }
+    }
+}
+
+impl Build {
+    fn read(self) -> BuildRequest {
+        BuildRequest {
+            base_transaction: self.base_transaction.0,
+            actions: self.actions,
+            ttl: self.ttl.0,
+            time_range: self.time_range,
+        }
     }
 }
 
 fn build(namespace: &Namespace, request: Build) -> Answer {
     let template = namespace
         .wallet()?
-        .build(&request.read()?, Timestamp::now())?;
+        .build(&request.read(), Timestamp::now())?;
     Ok(Reply::of(&template))
 }
 
 fn build_chain(namespace: &Namespace, request: Build) -> Answer {
     let templates = namespace
         .wallet()?
-        .build_chain(&request.read()?, Timestamp::now())?;
+        .build_chain(&request.read(), Timestamp::now())?;
     Ok(Reply::of(&templates))
 }
 
@@ -139,7 +178,7 @@ fn sign_many(namespace: &Namespace, request: SignMany) -> Answer {
 
 request! {
     /// What to estimate.
-    Estimate("EstimateTxGasReq") {
+    Estimate {
         transaction_template: Option<Template> => "what build-transaction answered",
     }
 }

@@ -65,23 +65,25 @@ fn named(alias: &str) -> Result<(), Fault> {
 request! {
     /// A contract and its new name.
     Rename {
-        id: Hex => "the contract's id",
+        id: Option<Hex> => "the contract's id",
         alias: String => "its new alias",
     }
 }
 
 fn rename(namespace: &Namespace, request: Rename) -> Answer {
     let wallet = namespace.wallet()?;
-    let id = contract_id(&request.id)?;
+    let id = request.id.as_ref().ok_or_else(no_id)?;
     named(&request.alias)?;
+    let id = contract_id(id)?;
     wallet.rename_contract(&id, &request.alias)?;
     Ok(Reply::none())
 }
 
+fn no_id() -> Fault {
+    Fault::plain("contract id is empty")
+}
+
 fn contract_id(id: &Hex) -> Result<[u8; 32], Fault> {
-    if id.0.is_empty() {
-        return Err(Fault::plain("contract id is empty"));
-    }
     let id = id.0.as_slice().try_into();
     id.map_err(|_| Fault::refused("BTM303", "contract not found"))
 }
@@ -89,13 +91,14 @@ fn contract_id(id: &Hex) -> Result<[u8; 32], Fault> {
 request! {
     /// Which contract.
     Get {
-        id: Hex => "the contract's id",
+        id: Option<Hex> => "the contract's id",
     }
 }
 
 fn get(namespace: &Namespace, request: Get) -> Answer {
     let wallet = namespace.wallet()?;
-    Ok(Reply::of(&wallet.contract(&contract_id(&request.id)?)?))
+    let id = contract_id(request.id.as_ref().ok_or_else(no_id)?)?;
+    Ok(Reply::of(&wallet.contract(&id)?))
 }
 
 fn list(namespace: &Namespace, _: Ignored) -> Answer {

@@ -2,7 +2,7 @@
 
 use baton_ledger::{Hash, program};
 use baton_wallet::{
-    Page,
+    Page, WalletError,
     account::AccountName,
     answer::{HistoryFilter, TransactionInfo, UnspentFilter},
 };
@@ -65,7 +65,7 @@ fn find(namespace: &Namespace, id: &Hash) -> Result<Option<TransactionInfo>, Fau
     let wallet = namespace.wallet()?;
     match wallet.transaction(id) {
         Ok(own) => return Ok(Some(own)),
-        Err(baton_wallet::WalletError::NoTransaction(_)) => {}
+        Err(WalletError::NoTransaction(_)) => {}
         Err(error) => return Err(error.into()),
     }
     if let Some((place, transaction)) = namespace.parts.chain.read()?.transaction(id)? {
@@ -99,9 +99,15 @@ request! {
     }
 }
 
+/// bytomd says where it looked.
+fn unlisted(id: &str, unconfirmed: bool) -> Fault {
+    let place = if unconfirmed { "from txpool" } else { "" };
+    Fault::plain(format!("No transaction(tx_id={id}) {place}"))
+}
+
 fn list(namespace: &Namespace, request: List) -> Answer {
     if !request.id.is_empty() && request.id.parse::<Hash>().is_err() {
-        return Err(no_transaction(&request.id));
+        return Err(unlisted(&request.id, request.unconfirmed));
     }
     let filter = HistoryFilter {
         id: request.id,
@@ -113,7 +119,10 @@ fn list(namespace: &Namespace, request: List) -> Answer {
             count: request.count,
         },
     };
-    Ok(Reply::of(&namespace.wallet()?.transactions(&filter)?))
+    match namespace.wallet()?.transactions(&filter) {
+        Err(WalletError::NoTransaction(_)) => Err(unlisted(&filter.id, filter.unconfirmed)),
+        history => Ok(Reply::of(&history?)),
+    }
 }
 
 request! {

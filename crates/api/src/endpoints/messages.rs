@@ -5,9 +5,10 @@ use baton_wallet::{chainkd::XPub, message};
 use serde::Serialize;
 
 use crate::{
+    fault::Fault,
     namespace::Namespace,
     reply::{Answer, Reply},
-    request::{Hex, request},
+    request::{Hex, hex_fault, request},
     table::{Endpoint, Lane},
 };
 
@@ -24,7 +25,7 @@ pub(super) fn table() -> Vec<Endpoint> {
 
 request! {
     /// What to sign.
-    Sign("SignMsgReq") {
+    Sign {
         address: String => "who signs",
         message: Hex => "what is signed",
         password: String => "what opens the key",
@@ -51,7 +52,7 @@ fn sign(namespace: &Namespace, request: Sign) -> Answer {
 
 request! {
     /// What was signed.
-    Verify("VerifyMsgReq") {
+    Verify {
         address: String => "who is said to have signed",
         derived_xpub: Option<XPub> => "the address's key",
         message: Hex => "what was signed",
@@ -66,12 +67,13 @@ struct Verified {
 
 fn verify(namespace: &Namespace, request: Verify) -> Answer {
     let prefix = namespace.parts.chain.params().prefix;
+    let text = &request.signature;
+    let signature = hex::decode(text).map_err(|error| Fault::plain(hex_fault(text, error)))?;
     let result = match (
         Address::decode(&request.address, prefix),
         request.derived_xpub,
-        hex::decode(&request.signature),
     ) {
-        (Ok(address), Some(xpub), Ok(signature)) => {
+        (Ok(address), Some(xpub)) => {
             message::verify(&address.program(), &xpub, &request.message.0, &signature)
         }
         _ => false,

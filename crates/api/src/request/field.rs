@@ -12,6 +12,9 @@ pub(crate) type Schema = Value;
 
 /// A value that a field may have.
 pub(crate) trait Field: Sized {
+    /// Go's type.
+    const GO: &'static str;
+
     /// What to send.
     fn schema() -> Schema;
     /// Reads a value that is not `null`.
@@ -24,6 +27,8 @@ pub(super) fn is_number(go: &str) -> bool {
 }
 
 impl Field for String {
+    const GO: &'static str = "string";
+
     fn schema() -> Schema {
         json!({"type": "string"})
     }
@@ -31,12 +36,14 @@ impl Field for String {
     fn of(value: Value) -> Result<Self, Complaint> {
         match value {
             Value::String(text) => Ok(text),
-            other => Err(Complaint::of(&other, "string")),
+            other => Err(Complaint::of(&other, Self::GO)),
         }
     }
 }
 
 impl Field for bool {
+    const GO: &'static str = "bool";
+
     fn schema() -> Schema {
         json!({"type": "boolean"})
     }
@@ -44,7 +51,7 @@ impl Field for bool {
     fn of(value: Value) -> Result<Self, Complaint> {
         match value {
             Value::Bool(on) => Ok(on),
-            other => Err(Complaint::of(&other, "bool")),
+            other => Err(Complaint::of(&other, Self::GO)),
         }
     }
 }
@@ -52,13 +59,15 @@ impl Field for bool {
 macro_rules! number {
     ($type:ty, $go:literal, $read:ident, $schema:expr) => {
         impl Field for $type {
+            const GO: &'static str = $go;
+
             fn schema() -> Schema {
                 $schema
             }
 
             fn of(value: Value) -> Result<Self, Complaint> {
                 let number = value.$read().and_then(|number| number.try_into().ok());
-                number.ok_or_else(|| Complaint::of(&value, $go))
+                number.ok_or_else(|| Complaint::of(&value, Self::GO))
             }
         }
     };
@@ -89,12 +98,14 @@ number!(i64, "int", as_i64, json!({"type": "integer"}));
 pub(crate) struct Hex(pub(crate) Vec<u8>);
 
 impl Field for Hex {
+    const GO: &'static str = "json.HexBytes";
+
     fn schema() -> Schema {
         json!({"type": "string", "format": "hex"})
     }
 
     fn of(value: Value) -> Result<Self, Complaint> {
-        let text = text(value, "json.HexBytes")?;
+        let text = text(value, Self::GO)?;
         hex::decode(&text)
             .map(Self)
             .map_err(|error| Complaint::Text(hex_fault(&text, error)))
@@ -124,13 +135,27 @@ fn go_invalid_byte(byte: u8) -> String {
     }
 }
 
+impl Field for Option<Hex> {
+    const GO: &'static str = Hex::GO;
+
+    fn schema() -> Schema {
+        Hex::schema()
+    }
+
+    fn of(value: Value) -> Result<Self, Complaint> {
+        Hex::of(value).map(Some)
+    }
+}
+
 impl Field for Option<XPub> {
+    const GO: &'static str = "chainkd.XPub";
+
     fn schema() -> Schema {
         json!({"type": "string", "format": "hex", "minLength": 128, "maxLength": 128})
     }
 
     fn of(value: Value) -> Result<Self, Complaint> {
-        let text = text(value, "chainkd.XPub")?;
+        let text = text(value, Self::GO)?;
         // bytomd says no more
         text.parse()
             .map(Some)
@@ -139,6 +164,8 @@ impl Field for Option<XPub> {
 }
 
 impl Field for XPub {
+    const GO: &'static str = "chainkd.XPub";
+
     fn schema() -> Schema {
         Option::<Self>::schema()
     }
@@ -149,19 +176,24 @@ impl Field for XPub {
 }
 
 impl Field for Option<Transaction> {
+    const GO: &'static str = "types.Tx";
+
     fn schema() -> Schema {
         json!({"type": "string", "format": "hex", "description": "a transaction's encoding"})
     }
 
     fn of(value: Value) -> Result<Self, Complaint> {
-        let text = text(value, "types.Tx")?;
-        Transaction::from_hex(&text)
+        let text = text(value, Self::GO)?;
+        let bytes = hex::decode(&text).map_err(|error| Complaint::Text(hex_fault(&text, error)))?;
+        Transaction::decode(&bytes)
             .map(Some)
             .map_err(|error| Complaint::Text(crate::fault::told(&error)))
     }
 }
 
 impl Field for Transaction {
+    const GO: &'static str = "types.Tx";
+
     fn schema() -> Schema {
         Option::<Self>::schema()
     }
@@ -173,6 +205,8 @@ impl Field for Transaction {
 }
 
 impl Field for Option<Template> {
+    const GO: &'static str = "txbuilder.Template";
+
     fn schema() -> Schema {
         json!({"type": "object", "description": "what build-transaction answers"})
     }
@@ -185,12 +219,14 @@ impl Field for Option<Template> {
                 Ok(None)
             }
             Value::Object(_) => structured(value).map(Some),
-            other => Err(Complaint::of(other, "txbuilder.Template")),
+            other => Err(Complaint::of(other, Self::GO)),
         }
     }
 }
 
 impl Field for Option<Map<String, Value>> {
+    const GO: &'static str = "map[string]interface {}";
+
     fn schema() -> Schema {
         Map::<String, Value>::schema()
     }
@@ -201,6 +237,8 @@ impl Field for Option<Map<String, Value>> {
 }
 
 impl Field for Map<String, Value> {
+    const GO: &'static str = "map[string]interface {}";
+
     fn schema() -> Schema {
         json!({"type": "object"})
     }
@@ -208,12 +246,14 @@ impl Field for Map<String, Value> {
     fn of(value: Value) -> Result<Self, Complaint> {
         match value {
             Value::Object(map) => Ok(map),
-            other => Err(Complaint::of(&other, "map[string]interface {}")),
+            other => Err(Complaint::of(&other, Self::GO)),
         }
     }
 }
 
 impl Field for Value {
+    const GO: &'static str = "interface {}";
+
     fn schema() -> Schema {
         json!({})
     }
@@ -223,17 +263,32 @@ impl Field for Value {
     }
 }
 
-impl<T: Field> Field for Vec<T> {
-    fn schema() -> Schema {
-        json!({"type": "array", "items": T::schema()})
-    }
+macro_rules! list {
+    ($($type:ty, $go:literal);* $(;)?) => {
+        $(impl Field for Vec<$type> {
+            const GO: &'static str = $go;
 
-    fn of(value: Value) -> Result<Self, Complaint> {
-        match value {
-            Value::Array(values) => values.into_iter().map(T::of).collect(),
-            other => Err(Complaint::of(&other, "[]interface {}")),
-        }
-    }
+            fn schema() -> Schema {
+                json!({"type": "array", "items": <$type>::schema()})
+            }
+
+            fn of(value: Value) -> Result<Self, Complaint> {
+                match value {
+                    Value::Array(values) => values.into_iter().map(<$type>::of).collect(),
+                    other => Err(Complaint::of(&other, Self::GO)),
+                }
+            }
+        })*
+    };
+}
+
+list! {
+    u64, "[]uint64";
+    Hex, "[]json.HexBytes";
+    XPub, "[]chainkd.XPub";
+    Transaction, "[]types.Tx";
+    Option<Template>, "[]txbuilder.Template";
+    Map<String, Value>, "[]map[string]interface {}";
 }
 
 /// The text of a value that has no other form.

@@ -3,6 +3,7 @@
 
 mod field;
 mod parse;
+mod scan;
 
 use serde_json::Value;
 
