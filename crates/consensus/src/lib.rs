@@ -1,4 +1,5 @@
-//! Consensus: Malachite BFT over our blocks.
+//! Consensus: Malachite BFT over our blocks. What follows is the README.
+#![doc = include_str!("../README.md")]
 
 mod codec;
 pub mod context;
@@ -16,6 +17,8 @@ mod signing;
 mod status;
 mod supervise;
 mod swarm;
+#[cfg(test)]
+mod tests;
 mod wal;
 mod work;
 
@@ -29,3 +32,6 @@ pub use key::{NodeKey, NotAKey};
 pub use proposer::ProposerHandle;
 pub use settings::{EngineSettings, SyncSettings};
 pub use status::{Abstention, Figures, Status};
+
+/// Directives for the log that leave out what Malachite tells of each vote, and what its tickers say when they are stopped.
+pub const QUIET: &str = "arc_malachitebft=warn,arc_malachitebft_app=warn,arc_malachitebft_engine=warn,arc_malachitebft_core_consensus=warn,arc_malachitebft_sync=warn,arc_malachitebft_engine::util::ticker=off";

@@ -16,7 +16,7 @@ use fail::fail_point;
 use malachite::consensus::{LivenessMsg, SignedConsensusMsg};
 use malachite::engine::consensus::{ConsensusMsg, ConsensusRef};
 use malachite::engine::network::{
-    Msg, Multiaddr, NetworkEvent, NetworkRef, PersistentPeerError, Status, Subscriber,
+    Msg, NetworkEvent, NetworkRef, PersistentPeerError, Status, Subscriber,
 };
 use malachite::engine::util::streaming::StreamMessage;
 use malachite::types::codec::Codec as MalachiteCodec;
@@ -321,13 +321,12 @@ impl<S: Swarm> Pump<S> {
     /// What a peer itself sent could not be read.
     async fn refuse(&self, from: PeerId, what: &str, error: &CodecError) -> Option<Event> {
         self.board.count(|figures| figures.unreadable += 1);
-        match error {
+        if let CodecError::Version(_) = error {
             // a newer or older program is no offence
-            CodecError::Version(_) => warn!(%from, %error, "a {what} could not be read"),
-            _ => {
-                let reason = format!("a {what} that cannot be read: {error}");
-                self.blame(from, &reason).await;
-            }
+            warn!(%from, %error, "a {what} could not be read");
+        } else {
+            let reason = format!("a {what} that cannot be read: {error}");
+            self.blame(from, &reason).await;
         }
         None
     }

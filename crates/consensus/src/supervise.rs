@@ -79,22 +79,23 @@ pub(crate) async fn supervise<S: Swarm, E: Ear<S>>(
                 abstains = None;
                 parts.board.change(|status| status.abstains = None);
             }
-            End::Failed => match refused {
-                Some(refused) => abstains = Some(abstain(&parts, refused)),
-                None => {
-                    error!(again_in = ?wait, "a part of consensus has failed; restarting it. The log above tells why");
-                    parts.board.change(|status| {
-                        status.last_error =
-                            Some("a part of consensus has failed, see the log".to_owned());
-                    });
-                    if parts.chain.tip().height > before {
-                        wait = RETRY;
-                    }
-                    if pause(&mut stop, &mut wait).await {
-                        break;
-                    }
+            End::Failed => {
+                if let Some(refused) = refused {
+                    abstains = Some(abstain(&parts, refused));
+                    continue;
                 }
-            },
+                error!(again_in = ?wait, "a part of consensus has failed; restarting it. The log above tells why");
+                parts.board.change(|status| {
+                    status.last_error =
+                        Some("a part of consensus has failed, see the log".to_owned());
+                });
+                if parts.chain.tip().height > before {
+                    wait = RETRY;
+                }
+                if pause(&mut stop, &mut wait).await {
+                    break;
+                }
+            }
         }
     }
     parts.close().await;
@@ -112,12 +113,13 @@ pub(crate) fn role(abstains: Option<&Abstention>) -> Role {
 /// Notes that this node signs nothing for a while.
 fn abstain<S: Swarm>(parts: &Parts<S>, abstention: Abstention) -> Abstention {
     let reason = &abstention.reason;
-    match abstention.until {
-        Some(until) => warn!(until, reason, "this node abstains until the height is over"),
-        None => error!(
+    if let Some(until) = abstention.until {
+        warn!(until, reason, "this node abstains until the height is over");
+    } else {
+        error!(
             reason,
             "this node does not sign any more: its sign guard cannot be written. Mend the disk and restart the node"
-        ),
+        );
     }
     parts
         .board

@@ -124,8 +124,7 @@ impl Swarm for net::Network {
     }
 
     async fn status(&self, bytes: Bytes) {
-        // it fails only when the network is shut down
-        let _ = net::Network::status(self, bytes).await;
+        net::Network::status(self, bytes).await;
     }
 
     async fn request(&self, peer: PeerId, bytes: Bytes) -> net::RequestId {

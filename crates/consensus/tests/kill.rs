@@ -112,12 +112,12 @@ struct Heard {
 }
 
 impl Heard {
-    fn note(&mut self, height: u64, round: u32, step: u32, block: Option<Vec<u8>>) {
+    fn note(&mut self, height: u64, round: u32, step: u32, block: Option<&[u8]>) {
         let before = self
             .said
             .entry((height, round, step))
-            .or_insert_with(|| block.clone());
-        if *before != block {
+            .or_insert_with(|| block.map(<[u8]>::to_vec));
+        if before.as_deref() != block {
             let what =
                 format!("height {height} round {round} step {step}: {before:?} and {block:?}");
             self.contradictions.push(what);
@@ -130,10 +130,10 @@ impl Heard {
             return;
         };
         if let Some(vote) = said.vote.filter(|vote| vote.validator == victim) {
-            self.note(vote.height, vote.round, vote.kind, vote.block);
+            self.note(vote.height, vote.round, vote.kind, vote.block.as_deref());
         }
         if let Some(proposal) = said.proposal.filter(|said| said.proposer == victim) {
-            self.note(proposal.height, proposal.round, 0, Some(proposal.block));
+            self.note(proposal.height, proposal.round, 0, Some(&proposal.block));
         }
     }
 }
@@ -141,7 +141,7 @@ impl Heard {
 /// A peer that only listens.
 async fn observe(genesis: &Genesis, peers: &[PeerAddress]) -> (Network, Arc<Mutex<Heard>>) {
     let home = tempfile::tempdir().unwrap();
-    let name = common::hex(genesis.block().header.hash().as_bytes());
+    let name = hex::encode(genesis.block().header.hash().as_bytes());
     let mut settings = Settings::new(name, "solonet", Zeroizing::new([77; 32]), home.path());
     settings.keep_dial = peers.to_vec();
     let (network, mut events) = Network::start(settings).await.unwrap();

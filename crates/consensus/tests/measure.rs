@@ -1,5 +1,6 @@
 //! What consensus costs. Run with `cargo test --release -p baton-consensus --test measure -- --ignored --nocapture`; each
 //! measurement prints a JSON line.
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 mod common;
 

@@ -60,7 +60,7 @@ impl MalachiteCodec<LivenessMsg<Baton>> for Codec {
         match message.push {
             Some(wire::Push::Vote(vote)) => Ok(LivenessMsg::Vote(vote_from_wire(vote)?)),
             Some(wire::Push::Polka(polka)) => {
-                Ok(LivenessMsg::PolkaCertificate(polka_from_wire(polka)?))
+                Ok(LivenessMsg::PolkaCertificate(polka_from_wire(&polka)?))
             }
             Some(wire::Push::Round(certificate)) => Ok(LivenessMsg::SkipRoundCertificate(
                 round_from_wire(certificate)?,
@@ -90,7 +90,7 @@ impl MalachiteCodec<StreamMessage<Part>> for Codec {
     fn decode(&self, bytes: Bytes) -> Result<StreamMessage<Part>, CodecError> {
         let message = wire::Stream::decode(bytes)?;
         check_version(message.version)?;
-        if message.stream.len() > MAX_STREAM_ID {
+        if message.name.len() > MAX_STREAM_ID {
             return Err(CodecError::Field("stream"));
         }
         let content = match message.content {
@@ -105,7 +105,7 @@ impl MalachiteCodec<StreamMessage<Part>> for Codec {
                 return Err(CodecError::Field("content"));
             }
         };
-        let stream = StreamId::new(message.stream);
+        let stream = StreamId::new(message.name);
         Ok(StreamMessage::new(stream, message.sequence, content))
     }
 
@@ -119,7 +119,7 @@ impl MalachiteCodec<StreamMessage<Part>> for Codec {
         };
         Ok(encoded(&wire::Stream {
             version: VERSION,
-            stream: message.stream_id.to_bytes(),
+            name: message.stream_id.to_bytes(),
             sequence: message.sequence,
             content: Some(content),
         }))
@@ -144,7 +144,7 @@ impl MalachiteCodec<PolkaCertificate<Baton>> for Codec {
     type Error = CodecError;
 
     fn decode(&self, bytes: Bytes) -> Result<PolkaCertificate<Baton>, CodecError> {
-        polka_from_wire(wire::Certificate::decode(bytes)?)
+        polka_from_wire(&wire::Certificate::decode(bytes)?)
     }
 
     fn encode(&self, message: &PolkaCertificate<Baton>) -> Result<Bytes, CodecError> {

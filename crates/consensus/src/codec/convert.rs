@@ -162,7 +162,7 @@ pub(super) fn polka_to_wire(
 }
 
 pub(super) fn polka_from_wire(
-    polka: wire::Certificate,
+    polka: &wire::Certificate,
 ) -> Result<PolkaCertificate<Baton>, CodecError> {
     let commit = commit_from_wire(polka)?;
     Ok(PolkaCertificate {
@@ -197,7 +197,7 @@ pub(super) fn commit_to_wire(
 }
 
 pub(super) fn commit_from_wire(
-    commit: wire::Certificate,
+    commit: &wire::Certificate,
 ) -> Result<CommitCertificate<Baton>, CodecError> {
     check_version(commit.version)?;
     check_count("signatures", commit.signatures.len(), MAX_SIGNATURES)?;

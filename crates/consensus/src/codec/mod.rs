@@ -66,7 +66,7 @@ pub(crate) fn encode_certificate(
 
 /// The height, round and block of a stored certificate, with its signatures.
 pub fn decode_certificate(bytes: &[u8]) -> Result<CommitCertificate<Baton>, CodecError> {
-    convert::commit_from_wire(wire::Certificate::decode(bytes)?)
+    convert::commit_from_wire(&wire::Certificate::decode(bytes)?)
 }
 
 /// An announcement as it is stored with its block.

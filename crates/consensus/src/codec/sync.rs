@@ -92,7 +92,7 @@ impl MalachiteCodec<Response<Baton>> for Codec {
             let certificate = decided
                 .certificate
                 .ok_or(CodecError::Field("certificate"))?;
-            let certificate = extended(commit_from_wire(certificate)?);
+            let certificate = extended(commit_from_wire(&certificate)?);
             Ok(RawDecidedValue::new(decided.block, certificate))
         });
         let values = values.collect::<Result<_, CodecError>>()?;

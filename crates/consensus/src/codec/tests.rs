@@ -185,14 +185,14 @@ fn peer() -> PeerId {
 }
 
 /// Encodes and decodes, and makes sure that every shorter message is refused or another one.
-fn there_and_back<T>(message: T) -> Result<(), TestCaseError>
+fn there_and_back<T>(message: &T) -> Result<(), TestCaseError>
 where
     Codec: MalachiteCodec<T>,
     T: PartialEq + std::fmt::Debug,
 {
-    let bytes = Codec.encode(&message).unwrap();
+    let bytes = Codec.encode(message).unwrap();
     let back: T = Codec.decode(bytes.clone()).unwrap();
-    prop_assert_eq!(&back, &message);
+    prop_assert_eq!(&back, message);
     for length in 0..bytes.len() {
         if let Ok(shorter) = Codec.decode(bytes.slice(..length)) {
             prop_assert_ne!(shorter, back);
@@ -205,40 +205,40 @@ where
 proptest! {
     #[test]
     fn what_consensus_says(vote in votes(), proposal in proposals()) {
-        there_and_back(SignedConsensusMsg::Vote(vote.clone()))?;
-        there_and_back(SignedConsensusMsg::Proposal(proposal))?;
-        there_and_back(LivenessMsg::Vote(vote))?;
+        there_and_back(&SignedConsensusMsg::Vote(vote.clone()))?;
+        there_and_back(&SignedConsensusMsg::Proposal(proposal))?;
+        there_and_back(&LivenessMsg::Vote(vote))?;
     }
 
     #[test]
     fn certificates(commit in commits(), polka in polkas(), round in round_certificates()) {
         let stored = encode_certificate(&commit).unwrap();
         prop_assert_eq!(decode_certificate(&stored).unwrap(), commit);
-        there_and_back(polka.clone())?;
-        there_and_back(LivenessMsg::PolkaCertificate(polka))?;
-        there_and_back(LivenessMsg::SkipRoundCertificate(round))?;
+        there_and_back(&polka.clone())?;
+        there_and_back(&LivenessMsg::PolkaCertificate(polka))?;
+        there_and_back(&LivenessMsg::SkipRoundCertificate(round))?;
     }
 
     #[test]
     fn blocks_on_their_way(part in parts(), said in announcements()) {
-        there_and_back(part)?;
+        there_and_back(&part)?;
         prop_assert_eq!(decode_announcement(&encode_announcement(&said)).unwrap(), said);
     }
 
     #[test]
     fn what_is_logged(height in heights(), round in rounds(), valid_round in maybe_rounds(), proposer in addresses(), value in blocks(), valid: bool) {
-        there_and_back(ProposedValue { height, round, valid_round, proposer, value, validity: Validity::from_bool(valid) })?;
+        there_and_back(&ProposedValue { height, round, valid_round, proposer, value, validity: Validity::from_bool(valid) })?;
     }
 
     #[test]
     fn what_sync_says(first: u64, last: u64, tip in heights(), oldest in heights(), start in heights(), commits in vec((chunks(), commits()), 0..4)) {
-        there_and_back(Status::<Baton> { peer_id: peer(), tip_height: tip, history_min_height: oldest })?;
-        there_and_back(Request::ValueRequest(ValueRequest::<Baton>::new(Height(first)..=Height(last))))?;
+        there_and_back(&Status::<Baton> { peer_id: peer(), tip_height: tip, history_min_height: oldest })?;
+        there_and_back(&Request::ValueRequest(ValueRequest::<Baton>::new(Height(first)..=Height(last))))?;
         // certificates are sorted by address on the way
         let values = commits.into_iter().map(|(block, commit)| RawDecidedValue::new(block, extended(commit)));
         let response = Response::ValueResponse(ValueResponse::new(start, values.collect()));
         prop_assert_eq!(Codec.encoded_len(&response).unwrap(), Codec.encode(&response).unwrap().len());
-        there_and_back(response)?;
+        there_and_back(&response)?;
     }
 
     #[test]
@@ -330,7 +330,7 @@ fn fields_that_no_message_has_are_refused() {
     }
     let long = wire::Stream {
         version: VERSION,
-        stream: Bytes::new(),
+        name: Bytes::new(),
         sequence: 1,
         content: Some(wire::Content::Chunk(vec![0; CHUNK_BYTES + 1].into())),
     };

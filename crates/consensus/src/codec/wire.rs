@@ -142,7 +142,7 @@ pub(super) struct Stream {
     #[prost(uint32, tag = "1")]
     pub(super) version: u32,
     #[prost(bytes = "bytes", tag = "2")]
-    pub(super) stream: Bytes,
+    pub(super) name: Bytes,
     #[prost(uint64, tag = "3")]
     pub(super) sequence: u64,
     #[prost(oneof = "Content", tags = "4, 5, 6")]

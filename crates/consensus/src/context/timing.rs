@@ -11,9 +11,9 @@ use malachite_core::{LinearTimeouts, Timeout, TimeoutKind, Timeouts};
 use super::Baton;
 
 /// Longest wait of any step, however many rounds fail.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Nobody fails a validator that is alone but itself, so that its rounds never end.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const FOREVER: Duration = Duration::from_hours(365 * 24);
 
 /// How long the steps of a height last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -186,6 +186,9 @@ fn three() -> (Home, Vec<u8>) {
     (home, bytes)
 }
 
+/// A name and what is done to the bytes.
+type Damage = (&'static str, Box<dyn Fn(&mut Vec<u8>)>);
+
 #[test]
 fn a_crash_amid_an_append_is_harmless_and_damage_is_not() {
     let (home, bytes) = three();
@@ -198,7 +201,7 @@ fn a_crash_amid_an_append_is_harmless_and_damage_is_not() {
     sign(&home, &guard, mark(7, 0, Step::Prevote, 2)).unwrap();
     drop(guard);
 
-    let damage: [(&str, Box<dyn Fn(&mut Vec<u8>)>); 5] = [
+    let damage: [Damage; 5] = [
         (
             "a record before others is gone",
             Box::new(|bytes| bytes[2 * RECORD..3 * RECORD].fill(0)),

@@ -154,7 +154,6 @@ impl Host {
             _ => said.height > *height && said.height.0 <= height.0 + AHEAD,
         };
         match streams.take(from, publisher, part, admits) {
-            streams::Outcome::Open => {}
             streams::Outcome::Dropped(fault) => {
                 debug!(%from, %fault, "a proposed block on its way was dropped");
             }
@@ -168,7 +167,7 @@ impl Host {
                 }
                 state.waiting.push(Waiting { said, bytes, reply });
             }
-            streams::Outcome::Whole(..) => {}
+            streams::Outcome::Open | streams::Outcome::Whole(..) => {}
         }
     }
 
@@ -238,16 +237,12 @@ impl Host {
         };
         let app = self.app.clone();
         state.tasks.spawn(async move {
-            match committing.await {
-                Ok(outcome) => {
-                    let next = app.next(outcome, height).await;
-                    let _ = reply.send(next);
-                }
-                Err(_) => {
-                    app.give_up(&format!("committing block {height} has panicked"))
-                        .await
-                }
-            }
+            let Ok(outcome) = committing.await else {
+                let why = format!("committing block {height} has panicked");
+                return app.give_up(&why).await;
+            };
+            let next = app.next(outcome, height).await;
+            let _ = reply.send(next);
         });
     }
 

@@ -18,9 +18,10 @@ use crate::context::{Address, Announcement, BlockId, Height};
 
 /// Blocks by height and id.
 const BLOCKS: TableDefinition<'_, (u64, [u8; 32]), &[u8]> = TableDefinition::new("blocks");
-/// Announcements by height, round, proposer and block.
-const ANNOUNCED: TableDefinition<'_, (u64, u32, [u8; 32], [u8; 32]), &[u8]> =
-    TableDefinition::new("announced");
+/// Height, round, proposer and block.
+type AnnouncedKey = (u64, u32, [u8; 32], [u8; 32]);
+/// Announcements.
+const ANNOUNCED: TableDefinition<'_, AnnouncedKey, &[u8]> = TableDefinition::new("announced");
 
 /// Blocks that are kept for one height: there is one a round, and more only of validators that cheat.
 const BLOCKS_PER_HEIGHT: usize = 32;
@@ -269,12 +270,12 @@ mod tests {
     use super::*;
     use crate::context::Signature;
 
-    fn announcement(height: u64, round: u32, bytes: &[u8]) -> Announcement {
+    fn announcement(height: u64, round: u8, bytes: &[u8]) -> Announcement {
         Announcement {
             height: Height(height),
-            round,
+            round: round.into(),
             pol_round: None,
-            proposer: Address([round as u8; 32]),
+            proposer: Address([round; 32]),
             block: BlockId::of(bytes),
             size: bytes.len() as u64,
             signature: Signature([3; 64]),
@@ -329,7 +330,7 @@ mod tests {
             bytes: vec![number].into(),
             valid: false,
         };
-        for number in 0..BLOCKS_PER_HEIGHT as u8 {
+        for number in (0..).take(BLOCKS_PER_HEIGHT) {
             let id = BlockId([number; 32]);
             proposals.remember(Height(1), id, known(number)).unwrap();
         }

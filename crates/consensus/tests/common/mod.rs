@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 /// The longest that anything in these tests may take.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_mins(1);
 
 /// The key of a number.
 pub fn key(number: u8) -> NodeKey {
@@ -97,7 +97,7 @@ impl Node {
         let mut settings = EngineSettings::new(&home);
         settings.moniker = format!("node {number}");
         settings.patience = Patience {
-            propose: Duration::from_millis(1000),
+            propose: Duration::from_secs(1),
             prevote: Duration::from_millis(300),
             precommit: Duration::from_millis(300),
         };
@@ -131,7 +131,7 @@ impl Node {
         let chain = Chain::open(&path, &self.genesis, self.options.clone()).unwrap();
         let pool = Pool::open(&chain, PoolSettings::default(), None).unwrap();
         let seed = Zeroizing::new([self.seed; 32]);
-        let name = hex(chain.genesis_hash().as_bytes());
+        let name = hex::encode(chain.genesis_hash().as_bytes());
         let mut settings = Settings::new(name, "solonet", seed, &self.home);
         settings.listen = Some("127.0.0.1:0".parse().unwrap());
         settings.keep_dial = peers.to_vec();
@@ -243,14 +243,8 @@ impl Node {
 
 /// Waits for something, but not for ever.
 pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(LIMIT, wait).await {
-        Ok(value) => value,
-        Err(_) => panic!("not within {LIMIT:?}: {what}"),
-    }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let waited = tokio::time::timeout(LIMIT, wait).await;
+    waited.unwrap_or_else(|_| panic!("not within {LIMIT:?}: {what}"))
 }
 
 /// Logs what the variable LOG says, such as `baton_consensus=info,warn`.
@@ -297,8 +291,8 @@ impl Purse {
 
     /// A transaction with these outputs; what is left but for the fee is the purse from now on.
     pub fn pay(&mut self, mut outputs: Vec<Output>) -> Transaction {
-        let spent: u64 = outputs.iter().map(|output| output.amount).sum();
-        let rest = self.output.amount - spent - FEE_NEU;
+        let paid: u64 = outputs.iter().map(|output| output.amount).sum();
+        let rest = self.output.amount - paid - FEE_NEU;
         outputs.push(Output::original(AssetId::BTM, rest, program::anyone()));
         let spend = Spend {
             output: self.output.clone(),

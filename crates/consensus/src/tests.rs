@@ -1,0 +1,341 @@
+//! Engines on a network that loses, delays and repeats messages, and splits: in memory, so that tests decide what is lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use baton_chain::{Chain, Options, Pool, PoolSettings};
+use baton_ledger::state::Genesis;
+use baton_ledger::{AssetId, Output, Params, program};
+use bytes::Bytes;
+use malachite_sync::PeerId;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use crate::context::Patience;
+use crate::engine::Driver;
+use crate::key::tests::key;
+use crate::proposer::ProposerHandle;
+use crate::settings::EngineSettings;
+use crate::swarm::{Ear, Failure, Heard, Swarm, Topic};
+
+type Said = Heard<u64, u64>;
+
+/// What all members of a network share.
+#[derive(Clone, Default)]
+struct Air(Arc<Mutex<Weather>>);
+
+#[derive(Default)]
+struct Weather {
+    ears: BTreeMap<PeerId, mpsc::UnboundedSender<Said>>,
+    statuses: BTreeMap<PeerId, Bytes>,
+    /// Who asked what: the asker and its own name of the request.
+    asked: BTreeMap<u64, (PeerId, u64)>,
+    /// Those who hear only each other.
+    island: BTreeSet<PeerId>,
+    /// Of a thousand messages so many are lost, and so many heard twice.
+    lost: u64,
+    twice: u64,
+    dice: u64,
+    next: u64,
+}
+
+impl Weather {
+    /// Numbers that look random and are the same in each run.
+    fn roll(&mut self) -> u64 {
+        self.dice = self
+            .dice
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.dice >> 33) % 1000
+    }
+
+    fn apart(&self, one: PeerId, other: PeerId) -> bool {
+        self.island.contains(&one) != self.island.contains(&other)
+    }
+
+    fn tell(&self, to: PeerId, said: Said) {
+        if let Some(ear) = self.ears.get(&to) {
+            // who is gone hears nothing
+            let _ = ear.send(said);
+        }
+    }
+}
+
+/// One member.
+#[derive(Clone)]
+struct Member {
+    air: Air,
+    me: PeerId,
+}
+
+struct MemberEar(mpsc::UnboundedReceiver<Said>);
+
+impl Air {
+    fn with<T>(&self, work: impl FnOnce(&mut Weather) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn join(&self, number: u8) -> (Member, MemberEar) {
+        let seed = baton_network::identity::peer_from_key(
+            key(number).xpub()[..32].try_into().expect("32 bytes"),
+        );
+        let me = PeerId::from_bytes(&seed.expect("a key").to_bytes()).expect("a peer");
+        let (ear, heard) = mpsc::unbounded_channel();
+        self.with(|weather| {
+            for (peer, other) in &weather.ears {
+                let _ = other.send(Heard::Connected(me));
+                let _ = ear.send(Heard::Connected(*peer));
+            }
+            for (from, bytes) in &weather.statuses {
+                let (from, bytes) = (*from, bytes.clone());
+                let _ = ear.send(Heard::Status { from, bytes });
+            }
+            weather.ears.insert(me, ear);
+        });
+        let air = self.clone();
+        (Member { air, me }, MemberEar(heard))
+    }
+
+    fn leave(&self, member: PeerId) {
+        self.with(|weather| {
+            weather.ears.remove(&member);
+            weather.statuses.remove(&member);
+            for ear in weather.ears.values() {
+                let _ = ear.send(Heard::Disconnected(member));
+            }
+        });
+    }
+}
+
+impl Ear<Member> for MemberEar {
+    async fn hear(&mut self) -> Option<Said> {
+        self.0.recv().await
+    }
+}
+
+impl Swarm for Member {
+    type Outbound = u64;
+    type Inbound = u64;
+
+    fn local(&self) -> PeerId {
+        self.me
+    }
+
+    async fn publish(&self, topic: Topic, bytes: Bytes) -> Result<(), String> {
+        self.air.with(|weather| {
+            let others: Vec<_> = weather.ears.keys().copied().collect();
+            for to in others {
+                if to == self.me || weather.apart(self.me, to) || weather.roll() < weather.lost {
+                    continue;
+                }
+                let said = Heard::Gossip {
+                    topic,
+                    from: self.me,
+                    publisher: Some(self.me),
+                    bytes: bytes.clone(),
+                };
+                if weather.roll() < weather.twice {
+                    weather.tell(to, said.clone());
+                }
+                weather.tell(to, said);
+            }
+        });
+        Ok(())
+    }
+
+    async fn status(&self, bytes: Bytes) {
+        self.air.with(|weather| {
+            weather.statuses.insert(self.me, bytes.clone());
+            let others: Vec<_> = weather.ears.keys().copied().collect();
+            for to in others {
+                if to != self.me && !weather.apart(self.me, to) {
+                    let (from, bytes) = (self.me, bytes.clone());
+                    weather.tell(to, Heard::Status { from, bytes });
+                }
+            }
+        });
+    }
+
+    async fn request(&self, peer: PeerId, bytes: Bytes) -> u64 {
+        self.air.with(|weather| {
+            weather.next += 1;
+            let id = weather.next;
+            if weather.apart(self.me, peer) || !weather.ears.contains_key(&peer) {
+                let (from, reason) = (peer, Failure::Unreachable);
+                weather.tell(self.me, Heard::RequestFailed { id, from, reason });
+            } else {
+                weather.asked.insert(id, (self.me, id));
+                let from = self.me;
+                weather.tell(peer, Heard::Request { id, from, bytes });
+            }
+            id
+        })
+    }
+
+    async fn cancel(&self, id: u64) {
+        self.air.with(|weather| weather.asked.remove(&id));
+    }
+
+    async fn respond(&self, id: u64, bytes: Bytes) {
+        self.air.with(|weather| {
+            if let Some((asker, id)) = weather.asked.remove(&id) {
+                let from = self.me;
+                weather.tell(asker, Heard::Response { id, from, bytes });
+            }
+        });
+    }
+
+    async fn decline(&self, id: u64) {
+        self.air.with(|weather| {
+            if let Some((asker, id)) = weather.asked.remove(&id) {
+                let (from, reason) = (self.me, Failure::Io);
+                weather.tell(asker, Heard::RequestFailed { id, from, reason });
+            }
+        });
+    }
+
+    async fn blame(&self, peer: PeerId, reason: String) {
+        panic!("{peer} is blamed, and nobody here misbehaves: {reason}");
+    }
+}
+
+/// A node on such a network.
+struct Node {
+    _home: TempDir,
+    chain: Chain,
+    member: Member,
+    driver: Driver<MemberEar>,
+}
+
+impl Node {
+    async fn start(air: &Air, number: u8, genesis: &Genesis) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("core.redb");
+        let chain = Chain::open(&path, genesis, Options::default()).unwrap();
+        let pool = Pool::open(&chain, PoolSettings::default(), None).unwrap();
+        let mut settings = EngineSettings::new(home.path());
+        settings.patience = Patience {
+            propose: Duration::from_millis(400),
+            prevote: Duration::from_millis(150),
+            precommit: Duration::from_millis(150),
+        };
+        settings.status_interval = Duration::from_millis(150);
+        settings.sync.timeout = Duration::from_secs(1);
+        let (member, ear) = air.join(number);
+        let mining = ProposerHandle::new(true, Some(program::p2wpkh(&[number; 20])));
+        let signer = Some(key(number));
+        let driver = Driver::start(
+            settings,
+            chain.clone(),
+            pool,
+            member.clone(),
+            ear,
+            signer,
+            mining,
+        )
+        .await
+        .unwrap();
+        Self {
+            _home: home,
+            chain,
+            member,
+            driver,
+        }
+    }
+
+    fn height(&self) -> u64 {
+        self.chain.tip().height
+    }
+
+    async fn reaches(&self, height: u64) {
+        let mut tips = self.chain.watch();
+        let wait = tips.wait_for(|tip| tip.height >= height);
+        let waited = tokio::time::timeout(Duration::from_mins(1), wait).await;
+        let what = format!("{:?} at {} of {height}", self.driver, self.height());
+        waited.expect(&what).unwrap();
+    }
+}
+
+async fn start(air: &Air) -> Vec<Node> {
+    let params = Params {
+        block_interval_ms: 20,
+        ..Params::solonet((1..=4).map(|number| key(number).xpub()).collect())
+    };
+    let supply = Output::original(AssetId::BTM, 100_000_000, program::anyone());
+    let genesis = Genesis::new(params, vec![supply]).unwrap();
+    let mut nodes = Vec::new();
+    for number in 1..=4 {
+        nodes.push(Node::start(air, number, &genesis).await);
+    }
+    nodes
+}
+
+/// All chains are one as far as they go, and nobody was caught signing twice.
+async fn end(nodes: Vec<Node>) {
+    let shortest = nodes.iter().map(Node::height).min().unwrap();
+    for height in 0..=shortest {
+        let hashes = nodes
+            .iter()
+            .map(|node| node.chain.read().unwrap().app_hash_at(height).unwrap());
+        let hashes: BTreeSet<_> = hashes.collect();
+        assert_eq!(hashes.len(), 1, "height {height}");
+    }
+    for node in nodes {
+        assert_eq!(node.driver.figures().equivocations, 0);
+        assert_eq!(node.driver.figures().unreadable, 0);
+        node.member.air.leave(node.member.me);
+        node.driver.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_are_lost_or_heard_twice_do_not_stop_the_chain() {
+    let air = Air::default();
+    air.with(|weather| (weather.lost, weather.twice) = (150, 150));
+    let nodes = start(&air).await;
+    for node in &nodes {
+        node.reaches(15).await;
+    }
+    end(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_halves_decide_nothing_and_go_on_together() {
+    let air = Air::default();
+    let nodes = start(&air).await;
+    for node in &nodes {
+        node.reaches(3).await;
+    }
+    let island: BTreeSet<_> = nodes[..2].iter().map(|node| node.member.me).collect();
+    air.with(|weather| weather.island = island);
+    // what was on its way when they split may still be decided
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before: Vec<_> = nodes.iter().map(Node::height).collect();
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let after: Vec<_> = nodes.iter().map(Node::height).collect();
+    assert_eq!(before, after);
+    air.with(|weather| weather.island.clear());
+    let height = after.iter().max().unwrap() + 5;
+    for node in &nodes {
+        node.reaches(height).await;
+    }
+    end(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_cut_off_catches_up() {
+    let air = Air::default();
+    let nodes = start(&air).await;
+    nodes[3].reaches(2).await;
+    air.with(|weather| weather.island = BTreeSet::from([nodes[3].member.me]));
+    let height = nodes[0].height() + 20;
+    nodes[0].reaches(height).await;
+    assert!(nodes[3].height() < height - 10);
+    air.with(|weather| weather.island.clear());
+    for node in &nodes {
+        node.reaches(height + 5).await;
+    }
+    assert!(nodes[3].driver.figures().synced > 0);
+    end(nodes).await;
+}
