@@ -69,7 +69,7 @@ pub enum PublishError {
     /// Nobody listens to the topic yet.
     #[error("no peer is subscribed to {0}")]
     NoPeers(Topic),
-    /// Every peer's queue is full: the message reached nobody.
+    /// Every peer's queue is full: the message reached nobody. Publish it again in a moment.
     #[error("the queues of all {1} peers are full; the {0} message reached nobody")]
     QueuesFull(Topic, usize),
     /// The network has been shut down.

@@ -101,7 +101,8 @@ pub struct Message {
 pub enum Event {
     /// Peers can reach this node at this address.
     Listening(PeerAddress),
-    /// A peer of this chain is connected, its handshake done. Comes before everything else from this peer.
+    /// A peer of this chain is connected, its handshake done. Comes before everything else from this peer except messages, which are
+    /// passed on whoever delivers them.
     Connected(Box<PeerInfo>),
     /// The last connection to the peer is gone.
     Disconnected(PeerId),

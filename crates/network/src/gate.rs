@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use libp2p::core::Endpoint;
@@ -34,6 +35,9 @@ pub(crate) enum Denied {
 
 /// Peers without room here that may ask for others at a time. Without them nobody could join a network whose seeds are full.
 const VISITORS: usize = 8;
+
+/// Peers without room that are remembered.
+const RESTING: usize = 1024;
 
 /// How many peers to have.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +70,8 @@ pub(crate) struct Gate {
     /// Connections that stay for a moment only: of visitors, for whom there is no room here and who may ask for other peers, and to
     /// peers that have no room for us. They are not counted.
     passing: HashSet<ConnectionId>,
+    /// Peers without room, until when no lookup is to dial them.
+    resting: HashMap<PeerId, Instant>,
     /// Dials that are under way. `true`: somebody asked for it; `false`: a lookup of discovery wants it.
     dials: HashMap<ConnectionId, bool>,
 }
@@ -91,6 +97,7 @@ impl Gate {
             reserved: HashSet::new(),
             connections: HashMap::new(),
             passing: HashSet::new(),
+            resting: HashMap::new(),
             dials: HashMap::new(),
         }
     }
@@ -110,6 +117,18 @@ impl Gate {
         if self.connections.contains_key(&id) {
             self.passing.insert(id);
         }
+    }
+
+    /// No lookup is to dial the peer before.
+    pub(crate) fn rest(&mut self, peer: PeerId, until: Instant) {
+        if self.resting.len() < RESTING {
+            self.resting.insert(peer, until);
+        }
+    }
+
+    /// Forgets those who have rested long enough.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        self.resting.retain(|_, until| *until > now);
     }
 
     /// Connections that count.
@@ -232,7 +251,7 @@ impl NetworkBehaviour for Gate {
             self.check_ban(None, Some(ip)).map_err(deny)?;
         }
         if !self.dials.contains_key(&id) {
-            if self.wanted() == 0 {
+            if self.wanted() == 0 || peer.is_some_and(|peer| self.resting.contains_key(&peer)) {
                 return Err(deny(Denied::Enough));
             }
             self.dials.insert(id, false);

@@ -93,6 +93,9 @@ pub struct Limits {
     pub outbound_requests: usize,
     /// Peers at one public IP address.
     pub peers_per_ip: usize,
+    /// How long an outbound peer that was discovered is held on to. Then it may be exchanged for another, so that groups of nodes that know
+    /// only each other, because all others were full when they came, do not stay alone.
+    pub change_peers: Duration,
     /// Events that wait to be taken, for each lane. When the consensus lane is full nothing more is read from peers; when the
     /// transactions lane is full, further transactions are dropped and counted.
     pub events: usize,
@@ -115,6 +118,7 @@ impl Default for Limits {
             inbound_requests: 64,
             outbound_requests: 256,
             peers_per_ip: 8,
+            change_peers: Duration::from_mins(10),
             events: 1024,
             addresses: 1024,
         }

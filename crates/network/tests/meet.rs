@@ -120,6 +120,31 @@ async fn a_transaction_passes_through_those_in_between() {
 }
 
 #[tokio::test]
+async fn a_discovered_peer_is_exchanged_for_another_in_time() {
+    let alone = |settings: &mut Settings| settings.outbound_peers = 0;
+    let first = start(1, alone).await;
+    let other = start(2, alone).await;
+    let seed = first.address();
+    let mut node = start(3, |settings| {
+        settings.seeds = vec![seed];
+        settings.outbound_peers = 1;
+        settings.limits.change_peers = Duration::from_secs(1);
+    })
+    .await;
+    node.connected(first.id()).await;
+    // it comes, is remembered, and goes
+    other.network.dial(node.address()).await.unwrap();
+    node.connected(other.id()).await;
+    other.network.disconnect(node.id()).await.unwrap();
+    node.disconnected(other.id()).await;
+
+    let info = node.connected(other.id()).await;
+    assert_eq!(info.direction, baton_network::Direction::Outbound);
+    node.disconnected(first.id()).await;
+    assert_eq!(peers_of(&node).await, HashSet::from([other.id()]));
+}
+
+#[tokio::test]
 async fn the_address_book_survives_a_restart_without_seeds() {
     let mut seed = start(1, |_| {}).await;
     let (other_id, directory);

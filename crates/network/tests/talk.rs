@@ -404,3 +404,48 @@ async fn events_that_nobody_takes_hold_up_the_sender_and_none_is_lost() {
         "transactions are dropped, and counted"
     );
 }
+
+#[tokio::test]
+async fn a_transaction_for_which_no_queue_had_room_is_sent_when_it_is_published_again() {
+    let a = start(1, |_| {}).await;
+    let mut b = start(2, |settings| settings.limits.events = 16).await;
+    b.network.dial(a.address()).await.unwrap();
+    b.subscribed(a.id(), Topic::Transactions).await;
+    // whoever does not take votes is read from no more, and its queue fills
+    for vote in 0..100_u8 {
+        a.network
+            .publish(Topic::Consensus, vec![vote].into())
+            .await
+            .unwrap();
+    }
+    let transaction = |number: u32| Bytes::from(vec![number.to_be_bytes(); 5000].concat());
+    let mut last = 0;
+    loop {
+        last += 1;
+        match a
+            .network
+            .publish(Topic::Transactions, transaction(last))
+            .await
+        {
+            Ok(()) => assert!(last < 100_000, "queues are bounded"),
+            Err(error) => {
+                assert_eq!(error, PublishError::QueuesFull(Topic::Transactions, 1));
+                break;
+            }
+        }
+    }
+    let mut votes = b.events.consensus;
+    tokio::spawn(async move { while votes.next().await.is_some() {} });
+    eventually("there is room", async || {
+        a.network
+            .publish(Topic::Transactions, transaction(last))
+            .await
+            .is_ok()
+    })
+    .await;
+    assert_eq!(a.network.counters().published[3], u64::from(last));
+    eventually("all have arrived, and the last", async || {
+        b.network.counters().received[3] == u64::from(last)
+    })
+    .await;
+}

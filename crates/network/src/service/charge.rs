@@ -95,6 +95,7 @@ impl Service {
     /// Drops what is over: bans, and the memory of strangers.
     pub(super) fn expire(&mut self, now: Instant) {
         self.strangers.retain(|_, until| *until > now);
+        self.swarm.behaviour_mut().gate.wake(now);
         if self
             .swarm
             .behaviour_mut()

@@ -56,6 +56,13 @@ impl Service {
         }
         if self.swarm.behaviour().gate.wanted() > 0 {
             self.look_for_peers(now);
+        } else if self.change <= now {
+            self.change = now + self.settings.limits.change_peers / 4;
+            if self.outbound().count() == self.settings.outbound_peers {
+                for (peer, addresses) in self.candidates(1, now) {
+                    self.dial_known(peer, &addresses);
+                }
+            }
         }
     }
 
@@ -162,6 +169,9 @@ impl Service {
         let Some(Dial { address, purpose }) = self.dials.remove(&connection) else {
             return;
         };
+        if let (Purpose::Asked(_), Some(peer)) = (&purpose, self.peers.get_mut(&peer)) {
+            peer.wanted = true;
+        }
         match purpose {
             Purpose::Asked(reply) => {
                 let info = self

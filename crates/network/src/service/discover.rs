@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use libp2p::{PeerId, kad, mdns};
 
 use super::Service;
-use crate::PeerAddress;
+use super::peers::Peer;
+use crate::{Direction, PeerAddress};
 
 /// Peers of the local network, of one announcement.
 const NEAR: usize = 15;
@@ -36,11 +37,6 @@ impl Lookup {
         };
     }
 
-    /// Somebody is there to be asked for a moment only.
-    pub(super) fn now(&mut self, now: Instant) {
-        self.after = now;
-    }
-
     /// Whether it is time; the next time comes after twice the pause.
     fn is_due(&mut self, now: Instant) -> bool {
         let due = self.after <= now;
@@ -53,6 +49,33 @@ impl Lookup {
 }
 
 impl Service {
+    /// Peers that were dialled.
+    pub(super) fn outbound(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+        self.peers.iter().filter(|(_, peer)| {
+            peer.introduction.is_some() && peer.connection.direction == Direction::Outbound
+        })
+    }
+
+    /// If there is one outbound peer too many, the one that was discovered longest ago has been here long enough.
+    pub(super) fn let_go(&mut self, now: Instant) {
+        if self.outbound().count() <= self.settings.outbound_peers {
+            return;
+        }
+        let discovered = |(id, peer): &(&PeerId, &Peer)| !peer.wanted && !self.kept.contains(id);
+        let oldest = self
+            .outbound()
+            .filter(discovered)
+            .min_by_key(|(_, peer)| peer.since);
+        let Some((id, peer)) = oldest else { return };
+        let age = now.saturating_duration_since(peer.since);
+        if age >= self.settings.limits.change_peers {
+            let id = *id;
+            tracing::debug!(peer = %id, "exchanged for another peer");
+            self.book.rest(&id, now + self.settings.limits.change_peers);
+            self.hang_up(id);
+        }
+    }
+
     /// Asks peers for others, if it is time. The lookup dials whom it finds, as far as the gate lets it.
     pub(super) fn look_for_peers(&mut self, now: Instant) {
         if !self.peers.is_empty() && self.lookup.is_due(now) {

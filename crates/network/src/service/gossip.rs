@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use libp2p::PeerId;
 use libp2p::gossipsub::{self, MessageAcceptance, TopicHash};
+use sha3::{Digest, Sha3_256};
 
 use super::Service;
 use crate::behaviour;
@@ -20,6 +21,49 @@ const SLOW_SAID: Duration = Duration::from_mins(1);
 pub(super) struct Topics {
     hashes: [TopicHash; 4],
     topics: HashMap<TopicHash, Topic>,
+}
+
+/// How transactions travel: a byte, then the transaction.
+///
+/// Gossip remembers a message by the hash of all of it as soon as it is told to publish it, even if the queues of all peers are full, and
+/// says of a second attempt that it was published already. Another first byte makes the second attempt another message.
+#[derive(Default)]
+pub(super) struct Attempts {
+    /// The next first byte of transactions that reached nobody.
+    next: HashMap<[u8; 32], u8>,
+}
+
+impl Attempts {
+    /// Transactions remembered that reached nobody.
+    const REMEMBERED: usize = 8192;
+
+    fn wrap(&self, transaction: &[u8]) -> (Vec<u8>, u8) {
+        let hash = || -> [u8; 32] { Sha3_256::digest(transaction).into() };
+        let attempt = if self.next.is_empty() {
+            0
+        } else {
+            self.next.get(&hash()).copied().unwrap_or(0)
+        };
+        let mut wrapped = Vec::with_capacity(1 + transaction.len());
+        wrapped.push(attempt);
+        wrapped.extend_from_slice(transaction);
+        (wrapped, attempt)
+    }
+
+    fn ended(&mut self, transaction: &[u8], attempt: u8, reached_somebody: bool) {
+        if reached_somebody && self.next.is_empty() {
+            return;
+        }
+        let hash = Sha3_256::digest(transaction).into();
+        if reached_somebody {
+            self.next.remove(&hash);
+        } else {
+            if self.next.len() >= Self::REMEMBERED {
+                self.next.clear();
+            }
+            self.next.insert(hash, attempt.wrapping_add(1));
+        }
+    }
 }
 
 impl Topics {
@@ -37,12 +81,17 @@ impl Service {
             return Err(PublishError::TooLarge { topic, size, limit });
         }
         let hash = self.topics.hashes[place(topic)].clone();
-        match self
-            .swarm
-            .behaviour_mut()
-            .gossip(topic)
-            .publish(hash, bytes)
-        {
+        let gossip = self.swarm.behaviour_mut().gossip(topic);
+        let published = if topic == Topic::Transactions {
+            let (wrapped, attempt) = self.attempts.wrap(&bytes);
+            let published = gossip.publish(hash, wrapped);
+            let full = matches!(published, Err(gossipsub::PublishError::AllQueuesFull(_)));
+            self.attempts.ended(&bytes, attempt, !full);
+            published
+        } else {
+            gossip.publish(hash, bytes)
+        };
+        match published {
             Ok(_) => {
                 self.shared.counts.published[place(topic)].more();
                 Ok(())
@@ -95,12 +144,20 @@ impl Service {
                     return;
                 };
                 self.shared.counts.received[place(topic)].more();
+                let mut bytes = Bytes::from(message.data);
+                let id = MessageId(message_id);
+                if topic == Topic::Transactions {
+                    if bytes.is_empty() {
+                        return self.verdict(&id, propagation_source, Verdict::Reject);
+                    }
+                    bytes.advance(1);
+                }
                 self.message(Message {
                     topic,
-                    id: MessageId(message_id),
+                    id,
                     from: propagation_source,
                     publisher: message.source,
-                    bytes: message.data.into(),
+                    bytes,
                 });
             }
             gossipsub::Event::Subscribed { peer_id, topic } => {
@@ -134,12 +191,8 @@ impl Service {
 
     fn message(&mut self, message: Message) {
         let (topic, id, from) = (message.topic, message.id.clone(), message.from);
-        let event = Event::Message(message);
-        let taken = match self.peers.get_mut(&from) {
-            Some(peer) if peer.introduction.is_none() => peer.keep(event),
-            _ => self.emit(event),
-        };
-        if !taken {
+        // also of a peer whose handshake is not done: gossip takes the first copy for the only one, and it is as good as any other
+        if !self.emit(Event::Message(message)) {
             self.shared.counts.dropped[place(topic)].more();
             tracing::debug!(peer = %from, %topic, "a message was dropped: nobody takes them fast enough");
             if topic == Topic::Transactions {

@@ -25,7 +25,7 @@ use tokio::time::MissedTickBehavior;
 use self::dial::Dial;
 use self::discover::Lookup;
 use self::exchange::Exchange;
-use self::gossip::Topics;
+use self::gossip::{Attempts, Topics};
 use self::peers::Peers;
 use crate::behaviour::{Behaviour, BehaviourEvent};
 use crate::book::Book;
@@ -52,6 +52,7 @@ pub(crate) struct Service {
     settings: Settings,
     names: Names,
     topics: Topics,
+    attempts: Attempts,
     swarm: Swarm<Behaviour>,
     commands: mpsc::Receiver<Command>,
     outbox: Outbox,
@@ -68,6 +69,8 @@ pub(crate) struct Service {
     strangers: HashMap<PeerId, Instant>,
     conduct: Conduct,
     lookup: Lookup,
+    /// When one more known peer is tried, although there are enough.
+    change: Instant,
     book_file: Keeper,
     bans_file: Keeper,
     book_written: Instant,
@@ -192,6 +195,7 @@ impl Service {
         self.check_stall(now);
         self.check_handshakes(now);
         self.see_off(now);
+        self.let_go(now);
         self.expire(now);
         if now.saturating_duration_since(self.looked) >= LOOK {
             self.looked = now;

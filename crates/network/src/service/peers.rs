@@ -37,6 +37,8 @@ pub(super) struct Peer {
     pub(super) connection: Connection,
     /// What it said of itself, before the handshake was done.
     pub(super) said: Option<Introduction>,
+    /// Whether somebody asked for this very peer.
+    pub(super) wanted: bool,
     /// Whether it was asked for room.
     pub(super) asked_for_room: bool,
     /// Known when the handshake is done.
@@ -75,6 +77,7 @@ impl Peer {
             since: now,
             connection,
             said: None,
+            wanted: false,
             asked_for_room: false,
             introduction: None,
             early: VecDeque::new(),

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::Service;
 use super::discover::Lookup;
 use super::exchange::Exchange;
-use super::gossip::Topics;
+use super::gossip::{Attempts, Topics};
 use crate::bans::Bans;
 use crate::behaviour::Behaviour;
 use crate::book::Book;
@@ -80,11 +80,13 @@ impl Service {
         };
         let mut service = Self {
             topics: Topics::new(&names),
+            attempts: Attempts::default(),
             exchange: Exchange::new(&settings.limits),
             seeds: Targets::new(&settings.seeds, SEED_PAUSE),
             book_file: Keeper::start(book_path),
             bans_file: Keeper::start(bans_path),
             book_written: Instant::now(),
+            change: Instant::now() + settings.limits.change_peers,
             lookup: Lookup::new(Instant::now()),
             peers: HashMap::new(),
             dials: HashMap::new(),

@@ -13,10 +13,13 @@ use super::Service;
 use super::peers::Introduction;
 use crate::codec::Request;
 use crate::names::version_and_moniker;
+use crate::pace::backoff;
 use crate::{DialError, Direction};
 
 /// How long a visit lasts.
 const VISIT: Duration = Duration::from_secs(5);
+/// A peer without room is left alone for so long.
+const REST: Duration = Duration::from_secs(30);
 const ROOM: &[u8] = &[1];
 const NO_ROOM: &[u8] = &[0];
 
@@ -85,14 +88,17 @@ impl Service {
             return;
         };
         let connection = peer.connection.id;
-        self.swarm.behaviour_mut().gate.pass(connection);
+        let now = Instant::now();
+        let gate = &mut self.swarm.behaviour_mut().gate;
+        gate.pass(connection);
+        gate.rest(id, now + backoff(1, REST, REST));
+        self.book.failed(&id, now);
         self.fail_dial(connection, DialError::Full);
         if self.swarm.behaviour().gate.wanted() == 0 {
             self.hang_up(id);
             return;
         }
-        let now = Instant::now();
-        self.lookup.now(now);
+        self.lookup.hurry(now);
         self.plan(now);
     }
 
