@@ -25,7 +25,11 @@ use baton_handover::{
     http::{HttpSettings, serve},
 };
 use baton_ledger::{Genesis, Hash, program};
-use baton_wallet::{Wallet, keystore::KeyStore, store::RedbStore};
+use baton_wallet::{
+    Wallet,
+    keystore::{KeyStore, Settings},
+    store::RedbStore,
+};
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
 use jiff::Timestamp;
@@ -178,7 +182,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         wallet: Some(wallet.clone()),
         keys: Some(Arc::new(KeyStore::new(
             home.join("keystore"),
-            Default::default(),
+            Settings::default(),
         )?)),
         tokens: Arc::new(Tokens::open(&home.join("accesstoken.redb"))?),
         feeds: Arc::new(Feeds::open(&home.join("txfeeds.redb"))?),

@@ -54,7 +54,8 @@ pub(super) fn scan(text: &[u8], whole: bool) -> Option<Stumble> {
         state: State::Value,
         around: Vec::new(),
     };
-    for (at, byte) in text.iter().enumerate() {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
         if scanner.is_done() {
             let rest = text[at..].iter().find(|byte| !is_space(**byte));
             return rest.filter(|_| whole).map(|character| Stumble::Character {
@@ -62,11 +63,14 @@ pub(super) fn scan(text: &[u8], whole: bool) -> Option<Stumble> {
                 context: "after top-level value".to_owned(),
             });
         }
-        if let Err(context) = scanner.step(*byte) {
-            return Some(Stumble::Character {
-                character: *byte,
-                context,
-            });
+        match scanner.step(*byte) {
+            Ok(taken) => at += usize::from(taken),
+            Err(context) => {
+                return Some(Stumble::Character {
+                    character: *byte,
+                    context,
+                });
+            }
         }
     }
     let complete = scanner.around.is_empty() && scanner.ends_here();
@@ -112,19 +116,23 @@ impl Scanner {
         )
     }
 
-    fn step(&mut self, byte: u8) -> Result<(), String> {
+    /// Takes a byte, or sees by it that a number has ended and leaves it.
+    fn step(&mut self, byte: u8) -> Result<bool, String> {
         let digit = byte.is_ascii_digit();
         self.state = match (self.state, byte) {
             (
                 State::Value | State::ValueOrEnd | State::Key | State::KeyOrEnd | State::AfterValue,
                 byte,
-            ) if is_space(byte) => return Ok(()),
+            ) if is_space(byte) => return Ok(true),
             (State::ValueOrEnd, b']') | (State::KeyOrEnd, b'}') => {
                 self.around.pop();
                 State::AfterValue
             }
             (State::Value | State::ValueOrEnd, byte) => self.value(byte)?,
-            (State::Key | State::KeyOrEnd, b'"') => State::Text,
+            (State::Key | State::KeyOrEnd, b'"')
+            | (State::Escape, b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"') => {
+                State::Text
+            }
             (State::Key | State::KeyOrEnd, _) => {
                 return Err("looking for beginning of object key string".to_owned());
             }
@@ -134,7 +142,6 @@ impl Scanner {
             (State::Text, 0..0x20) => return Err("in string literal".to_owned()),
             (State::Text, _) => State::Text,
             (State::Escape, b'u') => State::Unicode(4),
-            (State::Escape, b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"') => State::Text,
             (State::Escape, _) => return Err("in string escape code".to_owned()),
             (State::Unicode(left), byte) if byte.is_ascii_hexdigit() => match left {
                 1 => State::Text,
@@ -159,14 +166,9 @@ impl Scanner {
             (State::Exponent | State::ExponentSign, _) => {
                 return Err("in exponent of numeric literal".to_owned());
             }
-            (State::Whole { .. } | State::Fraction | State::ExponentDigits, byte) => {
-                // the number has ended, and this is what follows
+            (State::Whole { .. } | State::Fraction | State::ExponentDigits, _) => {
                 self.state = State::AfterValue;
-                return if is_space(byte) || self.is_done() {
-                    Ok(())
-                } else {
-                    self.step(byte)
-                };
+                return Ok(false);
             }
             (State::Word(word, read), byte) => {
                 let expected = word.as_bytes()[read];
@@ -181,7 +183,7 @@ impl Scanner {
                 }
             }
         };
-        Ok(())
+        Ok(true)
     }
 
     fn value(&mut self, first: u8) -> Result<State, String> {
@@ -262,6 +264,7 @@ mod tests {
             ("{\"a\" 1}", b'1', "after object key"),
             ("\u{ff}", 0xc3, "looking for beginning of value"),
             ("{} x", b'x', "after top-level value"),
+            ("0[", b'[', "after top-level value"),
         ] {
             let context = context.to_owned();
             let wanted = Stumble::Character { character, context };
