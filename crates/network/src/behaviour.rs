@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::iter;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use libp2p::gossipsub::{
@@ -10,16 +9,16 @@ use libp2p::gossipsub::{
     TopicHash, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
 };
 use libp2p::identity::Keypair;
-use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{StreamProtocol, connection_limits, identify, kad, mdns, ping, upnp};
+use libp2p::{StreamProtocol, connection_limits, identify, mdns, ping, upnp};
 use sha3::{Digest, Sha3_256};
 
 use crate::codec::Frames;
 use crate::gate::Gate;
 use crate::names::Names;
+use crate::table::Table;
 use crate::{Limits, NetworkError, Settings, Topic};
 
 /// Gossip on a fixed set of topics: a peer cannot make this node remember others.
@@ -52,7 +51,7 @@ pub(crate) struct Behaviour {
     pub(crate) requests: request_response::Behaviour<Frames>,
     pub(crate) status: request_response::Behaviour<Frames>,
     pub(crate) welcome: request_response::Behaviour<Frames>,
-    pub(crate) kad: kad::Behaviour<MemoryStore>,
+    pub(crate) table: Table,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
     pub(crate) upnp: Toggle<upnp::tokio::Behaviour>,
 }
@@ -101,7 +100,7 @@ impl Behaviour {
             requests,
             status,
             welcome: frames(names.protocol("welcome/1"), 0, 1, Duration::from_secs(10)),
-            kad: discovery(me, names.protocol("kad/1"), listening),
+            table: Table::new(me, names.protocol("kad/1"), listening),
             mdns: Toggle::from(local_discovery(settings, me)),
             upnp: Toggle::from((settings.upnp && listening).then(upnp::tokio::Behaviour::default)),
             gate,
@@ -269,40 +268,6 @@ fn transaction_gossip(limits: &Limits, names: &Names) -> Result<Gossip, NetworkE
     )
     .map_err(gossip_setup)?;
     subscribe(gossip, names, &topics)
-}
-
-/// Kademlia, for its routing table and lookups only: it stores nothing for others.
-fn discovery(
-    me: libp2p::PeerId,
-    protocol: StreamProtocol,
-    listening: bool,
-) -> kad::Behaviour<MemoryStore> {
-    let nothing = MemoryStoreConfig {
-        max_records: 0,
-        max_provided_keys: 0,
-        max_value_bytes: 0,
-        max_providers_per_key: 0,
-    };
-    let mut config = kad::Config::new(protocol);
-    config
-        .set_record_filtering(kad::StoreInserts::FilterBoth)
-        .set_replication_interval(None)
-        .set_publication_interval(None)
-        .set_provider_publication_interval(None)
-        // only peers whose chain is known and whose addresses make sense
-        .set_kbucket_inserts(kad::BucketInserts::Manual)
-        .set_periodic_bootstrap_interval(Some(Duration::from_mins(5)))
-        .set_query_timeout(Duration::from_secs(30))
-        .set_parallelism(NonZeroUsize::new(2).expect("two is not zero"))
-        .set_max_packet_size(16 << 10);
-    let mut kad = kad::Behaviour::with_config(me, MemoryStore::with_config(me, nothing), config);
-    // who cannot be dialled need not be in anybody's table
-    kad.set_mode(Some(if listening {
-        kad::Mode::Server
-    } else {
-        kad::Mode::Client
-    }));
-    kad
 }
 
 fn local_discovery(settings: &Settings, me: libp2p::PeerId) -> Option<mdns::tokio::Behaviour> {

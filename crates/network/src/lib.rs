@@ -21,6 +21,7 @@ mod pace;
 mod peer;
 mod service;
 mod settings;
+mod table;
 mod targets;
 mod traffic;
 mod transport;

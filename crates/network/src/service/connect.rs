@@ -132,11 +132,11 @@ impl Service {
         let dialled = *direction == Direction::Outbound;
         let addresses = advertised::worth_knowing(Some(address), dialled, &info.listen_addrs);
         if info.protocols.contains(&self.names.protocol("kad/1")) {
-            let kad = &mut self.swarm.behaviour_mut().kad;
+            let table = &mut self.swarm.behaviour_mut().table;
             // in place of what it said before: the table would keep all it ever said
-            kad.remove_peer(&id);
+            table.remove_peer(&id);
             for address in &addresses {
-                kad.add_address(&id, address.to_multiaddr());
+                table.add_address(&id, address.to_multiaddr());
             }
         }
         self.book.learn(id, addresses);

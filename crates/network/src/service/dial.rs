@@ -58,6 +58,7 @@ impl Service {
             self.look_for_peers(now);
         } else if self.change <= now {
             self.change = now + self.settings.limits.change_peers / 4;
+            self.swarm.behaviour_mut().table.refresh();
             if self.outbound().count() == self.settings.outbound_peers {
                 for (peer, addresses) in self.candidates(1, now) {
                     self.dial_known(peer, &addresses);

@@ -81,7 +81,7 @@ impl Service {
         if !self.peers.is_empty() && self.lookup.is_due(now) {
             self.swarm
                 .behaviour_mut()
-                .kad
+                .table
                 .get_closest_peers(PeerId::random());
         }
     }

@@ -182,7 +182,7 @@ impl Service {
             BehaviourEvent::Requests(event) => self.exchanged(event),
             BehaviourEvent::Status(event) => self.status_exchanged(event),
             BehaviourEvent::Welcome(event) => self.welcomed(event),
-            BehaviourEvent::Kad(event) => self.looked_up(event),
+            BehaviourEvent::Table(event) => self.looked_up(event),
             BehaviourEvent::Mdns(event) => self.found_near(event),
             BehaviourEvent::Upnp(event) => port_mapped(&event),
             // they say nothing
