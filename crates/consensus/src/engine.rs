@@ -16,8 +16,9 @@ use crate::parts::Parts;
 use crate::proposer::ProposerHandle;
 use crate::run::Run;
 use crate::settings::EngineSettings;
+use crate::silence::{Silence, role};
 use crate::status::{Board, Figures, Status};
-use crate::supervise::{role, supervise};
+use crate::supervise::supervise;
 use crate::swarm::{Ear, Swarm};
 
 /// The consensus of one chain, running. Stop it with [`Engine::stop`]; dropped, it is aborted where it stands, as by a
@@ -121,8 +122,11 @@ impl<E> Driver<E> {
         })??;
         let board = parts.board.clone();
         let guard = parts.hand.as_ref().map(|hand| hand.guard.clone());
-        let first = match Run::start(&parts, role(parts.abstention().as_ref())).await {
-            Ok(run) => run,
+        let silence = Silence::first(&parts);
+        let shown = silence.as_ref().map(Silence::shown);
+        parts.board.change(|status| status.abstains = shown);
+        let first = match Run::start(&parts, role(silence.as_ref())).await {
+            Ok(run) => (run, silence),
             Err(error) => {
                 parts.close().await;
                 return Err(error);

@@ -14,6 +14,7 @@ mod proposer;
 mod run;
 mod settings;
 mod signing;
+mod silence;
 mod status;
 mod supervise;
 mod swarm;

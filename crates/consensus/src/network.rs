@@ -7,7 +7,7 @@
 //! [`BETWEEN_BARRIERS`] messages, whether it has come so far, and does not read on before: a flood backs up into the
 //! network, which then reads no more from peers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -29,8 +29,8 @@ use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use crate::codec::{Codec, CodecError};
-use crate::context::{Baton, Part};
-use crate::status::Board;
+use crate::context::{Baton, Height, Part};
+use crate::status::{Board, Claim};
 use crate::swarm::{Ear, Failure, Heard, Swarm, Topic};
 
 /// Messages between two barriers.
@@ -41,7 +41,7 @@ type Event = NetworkEvent<Baton>;
 /// What the actor and the pump share.
 struct Shared<S: Swarm> {
     subscribers: Mutex<Vec<Box<dyn Subscriber<Event>>>>,
-    peers: Mutex<BTreeSet<PeerId>>,
+    board: Arc<Board>,
     inbound: Mutex<HashMap<InboundRequestId, S::Inbound>>,
     outbound: Mutex<HashMap<OutboundRequestId, S::Outbound>>,
 }
@@ -56,7 +56,6 @@ struct Adapter<S: Swarm> {
 pub(crate) struct Pump<S: Swarm> {
     swarm: S,
     shared: Arc<Shared<S>>,
-    board: Arc<Board>,
 }
 
 /// The actor and the pump of a swarm.
@@ -66,7 +65,7 @@ pub(crate) async fn spawn<S: Swarm>(
 ) -> Result<(NetworkRef<Baton>, JoinHandle<()>, Pump<S>), SpawnErr> {
     let shared = Arc::new(Shared {
         subscribers: Mutex::default(),
-        peers: Mutex::default(),
+        board,
         inbound: Mutex::default(),
         outbound: Mutex::default(),
     });
@@ -75,11 +74,7 @@ pub(crate) async fn spawn<S: Swarm>(
         shared: shared.clone(),
     };
     let (actor, task) = Actor::spawn(None, adapter, ()).await?;
-    let pump = Pump {
-        swarm,
-        shared,
-        board,
-    };
+    let pump = Pump { swarm, shared };
     Ok((actor, task, pump))
 }
 
@@ -114,8 +109,12 @@ impl<S: Swarm> Adapter<S> {
     async fn say(&self, message: Msg<Baton>) {
         match message {
             Msg::Subscribe(subscriber) => {
-                for peer in locked(&self.shared.peers).iter() {
-                    subscriber.send(NetworkEvent::PeerConnected(*peer));
+                for (peer, claim) in self.shared.board.peers() {
+                    subscriber.send(NetworkEvent::PeerConnected(peer));
+                    if let Some(Claim { tip, oldest }) = claim {
+                        let status = Status::new(Height(tip), Height(oldest));
+                        subscriber.send(NetworkEvent::Status(peer, status));
+                    }
                 }
                 locked(&self.shared.subscribers).push(subscriber);
             }
@@ -223,15 +222,26 @@ impl<S: Swarm> Pump<S> {
         }
     }
 
+    /// Leaves no request of a peer, and none of ours, to wait for its time to be over.
+    pub(crate) async fn hang_up(&self) {
+        let inbound = std::mem::take(&mut *locked(&self.shared.inbound));
+        for id in inbound.into_values() {
+            self.swarm.decline(id).await;
+        }
+        let outbound = std::mem::take(&mut *locked(&self.shared.outbound));
+        for id in outbound.into_values() {
+            self.swarm.cancel(id).await;
+        }
+    }
+
     async fn read(&self, heard: Heard<S::Inbound, S::Outbound>) -> Option<Event> {
         match heard {
             Heard::Connected(peer) => {
-                locked(&self.shared.peers).insert(peer);
+                self.shared.board.connected(peer);
                 Some(NetworkEvent::PeerConnected(peer))
             }
             Heard::Disconnected(peer) => {
-                locked(&self.shared.peers).remove(&peer);
-                self.board.peer(peer, None);
+                self.shared.board.disconnected(peer);
                 Some(NetworkEvent::PeerDisconnected(peer))
             }
             Heard::Gossip {
@@ -245,7 +255,7 @@ impl<S: Swarm> Pump<S> {
                     .inspect_err(|error| self.unreadable(from, topic, error))
                     .ok()?;
                 if let Some(height) = height_of(&event) {
-                    self.board.heard_of(height);
+                    self.shared.board.heard_of(height);
                 }
                 Some(event)
             }
@@ -253,7 +263,11 @@ impl<S: Swarm> Pump<S> {
                 let status: Result<SyncStatus<Baton>, _> = Codec.decode(bytes);
                 match status {
                     Ok(status) if status.peer_id == from => {
-                        self.board.peer(from, Some(status.tip_height.0));
+                        let claim = Claim {
+                            tip: status.tip_height.0,
+                            oldest: status.history_min_height.0,
+                        };
+                        self.shared.board.claims(from, claim);
                         let status = Status::new(status.tip_height, status.history_min_height);
                         Some(NetworkEvent::Status(from, status))
                     }
@@ -314,13 +328,13 @@ impl<S: Swarm> Pump<S> {
 
     /// Gossip that cannot be read was passed on by a neighbour that cannot read it either, perhaps.
     fn unreadable(&self, from: PeerId, topic: Topic, error: &CodecError) {
-        self.board.count(|figures| figures.unreadable += 1);
+        self.shared.board.count(|figures| figures.unreadable += 1);
         debug!(%from, ?topic, %error, "a message could not be read");
     }
 
     /// What a peer itself sent could not be read.
     async fn refuse(&self, from: PeerId, what: &str, error: &CodecError) -> Option<Event> {
-        self.board.count(|figures| figures.unreadable += 1);
+        self.shared.board.count(|figures| figures.unreadable += 1);
         if let CodecError::Version(_) = error {
             // a newer or older program is no offence
             warn!(%from, %error, "a {what} could not be read");

@@ -15,7 +15,7 @@ use crate::proposer::ProposerHandle;
 use crate::run::Role;
 use crate::settings::EngineSettings;
 use crate::signing::{Checker, Hand};
-use crate::status::{Abstention, Board};
+use crate::status::Board;
 use crate::swarm::Swarm;
 use crate::work::Work;
 
@@ -31,6 +31,8 @@ pub(crate) struct Parts<S: Swarm> {
     pub(crate) proposals: Arc<Proposals>,
     pub(crate) board: Arc<Board>,
     pub(crate) work: Work,
+    /// Whether this node is the only validator of the next block.
+    pub(crate) alone: bool,
 }
 
 impl<S: Swarm> Parts<S> {
@@ -76,14 +78,12 @@ impl<S: Swarm> Parts<S> {
         let validator = hand
             .as_ref()
             .is_some_and(|hand| seats.contains(&hand.key.address()));
+        let alone = validator && seats.is_alone();
         info!(
             moniker = settings.moniker,
-            tip,
-            validator,
-            alone = seats.is_alone(),
-            "consensus opens"
+            tip, validator, alone, "consensus opens"
         );
-        let parts = Self {
+        Ok(Self {
             settings,
             chain,
             pool,
@@ -94,18 +94,7 @@ impl<S: Swarm> Parts<S> {
             proposals: Arc::new(proposals),
             board: Arc::new(Board::new()),
             work: Work::new(),
-        };
-        let abstains = parts.abstention();
-        parts.board.change(|status| status.abstains = abstains);
-        Ok(parts)
-    }
-
-    /// Why this node is to sign nothing at the next height, if it is known beforehand.
-    pub(crate) fn abstention(&self) -> Option<Abstention> {
-        let floor = self.hand.as_ref()?.guard.floor();
-        (floor > self.chain.tip().height).then(|| Abstention {
-            until: Some(floor),
-            reason: format!("nothing is signed up to height {floor}"),
+            alone,
         })
     }
 

@@ -27,7 +27,7 @@ use crate::host::Host;
 use crate::network::{self, Pump};
 use crate::parts::Parts;
 use crate::signing::ConsensusHand;
-use crate::status::Abstention;
+use crate::silence::Silence;
 use crate::swarm::Swarm;
 use crate::wal::Wal;
 
@@ -54,7 +54,7 @@ pub(crate) struct Run<S: Swarm> {
     pump: Pump<S>,
     consensus: ConsensusRef<Baton>,
     /// What the sign guard refused, if it did.
-    pub(crate) refused: watch::Receiver<Option<Abstention>>,
+    pub(crate) refused: watch::Receiver<Option<Silence>>,
     actors: Actors,
     /// Ends when any of the actors has failed.
     application: Option<JoinHandle<()>>,
@@ -104,7 +104,9 @@ impl<S: Swarm> Run<S> {
             .map_err(failed("network adapter"))?;
         actors.add(network.get_cell());
         actors.tasks.push(task);
-        let (wal, task) = Wal::spawn(parts).await.map_err(failed("write-ahead log"))?;
+        let (wal, task) = Wal::spawn(parts, role)
+            .await
+            .map_err(failed("write-ahead log"))?;
         actors.add(wal.get_cell());
         actors.tasks.push(task);
         let app = Arc::new(parts.app(network.clone(), role));
@@ -223,6 +225,7 @@ impl<S: Swarm> Run<S> {
         for cell in &self.actors.cells {
             gone(cell).await;
         }
+        self.pump.hang_up().await;
     }
 }
 
@@ -244,13 +247,11 @@ fn begin(consensus: &ConsensusRef<Baton>) {
 
 /// Lets peers fetch the blocks that are here, and know of them, even if no height begins: consensus may be halted.
 fn announce<S: Swarm>(network: &NetworkRef<Baton>, sync: &SyncRef<Baton>, parts: &Parts<S>) {
-    let tip = Height(parts.chain.tip().height);
-    if tip.0 > 0 {
-        let oldest = Height(1);
-        // both fail only when the actors have failed already
-        let _ = sync.cast(SyncMsg::Decided(tip));
-        let _ = network.cast(NetworkMsg::BroadcastStatus(NetworkStatus::new(tip, oldest)));
-    }
+    let (tip, oldest) = (Height(parts.chain.tip().height), Height(1));
+    // both fail only when the actors have failed already
+    let _ = sync.cast(SyncMsg::Decided(tip));
+    let status = NetworkStatus::new(tip, oldest);
+    let _ = network.cast(NetworkMsg::BroadcastStatus(status));
 }
 
 fn failed<E: ToString>(part: &'static str) -> impl Fn(E) -> ConsensusError {

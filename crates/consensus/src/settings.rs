@@ -7,6 +7,7 @@ use malachite::config::ValueSyncConfig;
 
 use crate::codec::MAX_BLOCKS;
 use crate::context::Patience;
+use crate::run::Role;
 
 /// Settings of [`Engine::start`](crate::Engine::start). The block interval is not among them: it is the chain's
 /// ([`Params::block_interval_ms`](baton_ledger::Params)).
@@ -26,6 +27,8 @@ pub struct EngineSettings {
     pub status_interval: Duration,
     /// How nodes that are behind catch up.
     pub sync: SyncSettings,
+    /// How long a validator that has just started listens for peers that are ahead, if it hears none, before it signs.
+    pub listen_first: Duration,
 }
 
 /// How blocks are fetched from peers.
@@ -80,6 +83,7 @@ impl EngineSettings {
             patience: Patience::default(),
             status_interval: Duration::from_secs(1),
             sync: SyncSettings::default(),
+            listen_first: Duration::from_secs(2),
         }
     }
 
@@ -87,7 +91,11 @@ impl EngineSettings {
         self.directory.join("guard")
     }
 
-    pub(crate) fn wal(&self) -> PathBuf {
-        self.directory.join("wal")
+    /// Who follows has the log emptied at each height. It must not be the one that says what was voted for.
+    pub(crate) fn wal(&self, role: Role) -> PathBuf {
+        self.directory.join(match role {
+            Role::Signing => "wal",
+            Role::Following => "wal-following",
+        })
     }
 }

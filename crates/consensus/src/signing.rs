@@ -13,7 +13,7 @@ use tracing::error;
 use crate::context::{Announcement, Baton, Domain, Proposal, Signature, Vote};
 use crate::guard::{Guard, Mark, Refusal};
 use crate::key::NodeKey;
-use crate::status::Abstention;
+use crate::silence::Silence;
 use crate::work::Work;
 
 /// Checks signatures of one chain.
@@ -92,7 +92,7 @@ pub(crate) struct ConsensusHand {
     pub(crate) wal: WalRef<Baton>,
     pub(crate) work: Work,
     /// What the guard refused, for whoever restarts consensus.
-    pub(crate) refused: watch::Sender<Option<Abstention>>,
+    pub(crate) refused: watch::Sender<Option<Silence>>,
 }
 
 impl Hand {
@@ -115,14 +115,16 @@ impl ConsensusHand {
         let signed = signed.map_err(Error::from_source)?;
         signed.map_err(|refusal| {
             error!(%refusal, "nothing was signed");
-            let until = match &refusal {
-                Refusal::Conflict { .. } | Refusal::Past { .. } => Some(mark.place.height),
-                Refusal::Floor { floor, .. } => Some(*floor),
-                Refusal::Closed { .. } | Refusal::Guard(_) => None,
-            };
             let reason = refusal.to_string();
-            self.refused
-                .send_replace(Some(Abstention { until, reason }));
+            let until = |height| Silence::Until { height, reason };
+            let silence = match &refusal {
+                Refusal::Conflict { .. } | Refusal::Past { .. } => until(mark.place.height),
+                Refusal::Floor { floor, .. } => until(*floor),
+                Refusal::Closed { .. } | Refusal::Guard(_) => Silence::Broken {
+                    reason: refusal.to_string(),
+                },
+            };
+            self.refused.send_replace(Some(silence));
             Error::from_source(refusal)
         })
     }

@@ -1,6 +1,6 @@
 //! What others may know about consensus while it runs.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use baton_ledger::upgrade::Plan;
@@ -28,16 +28,17 @@ pub struct Status {
     pub halted: Option<Plan>,
     /// What went wrong last, until it is mended.
     pub last_error: Option<String>,
-    /// This node signs nothing at present: the sign guard refused.
+    /// This node signs nothing at present: it has just started and listens for peers that are ahead, or the sign guard
+    /// refused.
     pub abstains: Option<Abstention>,
 }
 
 /// Why and how long a validator keeps silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Abstention {
-    /// It votes again when this height is over; `None`: not before a restart.
+    /// The height after which it votes again, if that is known.
     pub until: Option<u64>,
-    /// What the sign guard said.
+    /// Why, and what to do about it.
     pub reason: String,
 }
 
@@ -70,10 +71,17 @@ pub struct Figures {
 #[derive(Debug)]
 pub(crate) struct Board {
     status: watch::Sender<Status>,
-    peers: Mutex<HashMap<PeerId, u64>>,
+    peers: Mutex<BTreeMap<PeerId, Option<Claim>>>,
     figures: Mutex<Figures>,
-    /// The highest height of which a proposal or vote was heard.
-    heard: watch::Sender<u64>,
+    /// Whether a peer has said what it has, and the highest height of which anything was heard.
+    heard: (watch::Sender<bool>, watch::Sender<u64>),
+}
+
+/// What a peer says to have: blocks from `oldest` to `tip`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) tip: u64,
+    pub(crate) oldest: u64,
 }
 
 impl Board {
@@ -82,7 +90,7 @@ impl Board {
             status: watch::Sender::default(),
             peers: Mutex::default(),
             figures: Mutex::default(),
-            heard: watch::Sender::default(),
+            heard: Default::default(),
         }
     }
 
@@ -113,22 +121,56 @@ impl Board {
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A peer said how high its chain is, or (`None`) is gone.
-    pub(crate) fn peer(&self, peer: PeerId, height: Option<u64>) {
+    /// A peer is connected.
+    pub(crate) fn connected(&self, peer: PeerId) {
+        self.with_peers(|peers| {
+            peers.entry(peer).or_insert(None);
+        });
+    }
+
+    /// A peer is gone.
+    pub(crate) fn disconnected(&self, peer: PeerId) {
+        self.with_peers(|peers| {
+            peers.remove(&peer);
+        });
+    }
+
+    /// A peer said what it has.
+    pub(crate) fn claims(&self, peer: PeerId, claim: Claim) {
+        self.with_peers(|peers| {
+            peers.insert(peer, Some(claim));
+        });
+    }
+
+    /// The connected peers and what they said last.
+    pub(crate) fn peers(&self) -> Vec<(PeerId, Option<Claim>)> {
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.iter().map(|(peer, claim)| (*peer, *claim)).collect()
+    }
+
+    fn with_peers(&self, change: impl FnOnce(&mut BTreeMap<PeerId, Option<Claim>>)) {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        match height {
-            Some(height) => peers.insert(peer, height),
-            None => peers.remove(&peer),
-        };
-        let highest = peers.values().copied().max().unwrap_or(0);
+        change(&mut peers);
+        let claims = peers.values().flatten();
+        let highest = claims.map(|claim| claim.tip).max();
         drop(peers);
-        self.change(|status| status.peer_height = highest);
-        self.heard_of(highest);
+        if highest.is_some() {
+            self.heard.0.send_replace(true);
+        }
+        self.change(|status| status.peer_height = highest.unwrap_or(0));
+        self.heard_of(highest.unwrap_or(0));
+    }
+
+    /// Waits until any peer has said what it has.
+    pub(crate) async fn hears_a_claim(&self) {
+        let mut heard = self.heard.0.subscribe();
+        // an error would mean that the sender, which is ours, is gone
+        let _ = heard.wait_for(|heard| *heard).await;
     }
 
     /// Something was said about a height.
     pub(crate) fn heard_of(&self, height: u64) {
-        self.heard.send_if_modified(|highest| {
+        self.heard.1.send_if_modified(|highest| {
             let higher = height > *highest;
             *highest = height.max(*highest);
             higher
@@ -137,7 +179,7 @@ impl Board {
 
     /// Waits until something was said about this height or a later one.
     pub(crate) async fn hears_of(&self, height: u64) {
-        let mut heard = self.heard.subscribe();
+        let mut heard = self.heard.1.subscribe();
         // an error would mean that the sender, which is ours, is gone
         let _ = heard.wait_for(|highest| *highest >= height).await;
     }

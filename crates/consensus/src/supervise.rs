@@ -1,17 +1,17 @@
 //! Runs of consensus, one after the other, for as long as an engine lives.
 //!
-//! A run ends when the engine is stopped, when one of its actors has failed, or when the sign guard has refused: Malachite
-//! knows no validator that keeps silent, so that this node goes on as one that follows until the height at which it was
-//! refused is over. The guard makes any restart safe: it knows what was signed, whatever else was lost.
+//! A run ends when the engine is stopped, when one of its actors has failed, or when this node is to be silent from now on,
+//! or no more: Malachite knows no validator that keeps silent, so that a silent one runs as a node that follows. The guard
+//! makes any restart safe: it knows what was signed, whatever else was lost.
 
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::parts::Parts;
-use crate::run::{Role, Run};
-use crate::status::Abstention;
+use crate::run::Run;
+use crate::silence::{Silence, role};
 use crate::swarm::{Ear, Swarm};
 
 /// Waits between a failure and the next run.
@@ -24,24 +24,24 @@ enum End {
     /// The network was shut down.
     Deaf,
     Failed,
-    /// The height is over at which this node had to abstain.
-    Resume,
+    /// What kept this node from signing is over, or something else does.
+    Resume(Option<Silence>),
 }
 
 /// Supervises until it is told to stop; closes everything and gives back what it listened to.
 pub(crate) async fn supervise<S: Swarm, E: Ear<S>>(
     parts: Parts<S>,
-    first: Run<S>,
+    first: (Run<S>, Option<Silence>),
     mut ear: E,
     mut stop: oneshot::Receiver<()>,
 ) -> E {
+    let (first, mut silence) = first;
     let mut run = Some(first);
-    let mut abstains = parts.abstention();
     let mut wait = RETRY;
     loop {
         let mut this = match run.take() {
             Some(run) => run,
-            None => match Run::start(&parts, role(abstains.as_ref())).await {
+            None => match Run::start(&parts, role(silence.as_ref())).await {
                 Ok(run) => run,
                 Err(error) => {
                     error!(%error, again_in = ?wait, "consensus could not be restarted");
@@ -61,7 +61,7 @@ pub(crate) async fn supervise<S: Swarm, E: Ear<S>>(
             // a sender that is gone is an engine that was dropped
             _ = &mut stop => End::Stopped,
             () = pump.run(&mut ear, consensus) => End::Deaf,
-            () = resumes(&parts, abstains.as_ref()) => End::Resume,
+            next = over(&parts, silence.as_ref()) => End::Resume(next),
             () = failed => End::Failed,
         };
         let refused = this.refused.borrow().clone();
@@ -74,14 +74,10 @@ pub(crate) async fn supervise<S: Swarm, E: Ear<S>>(
                 let _ = (&mut stop).await;
                 break;
             }
-            End::Resume => {
-                info!("the height is over at which this node abstained; it votes again");
-                abstains = None;
-                parts.board.change(|status| status.abstains = None);
-            }
+            End::Resume(next) => silence = keep(&parts, next),
             End::Failed => {
                 if let Some(refused) = refused {
-                    abstains = Some(abstain(&parts, refused));
+                    silence = keep(&parts, Some(refused));
                     continue;
                 }
                 error!(again_in = ?wait, "a part of consensus has failed; restarting it. The log above tells why");
@@ -102,40 +98,25 @@ pub(crate) async fn supervise<S: Swarm, E: Ear<S>>(
     ear
 }
 
-/// Who this node is while it abstains, and while it does not.
-pub(crate) fn role(abstains: Option<&Abstention>) -> Role {
-    match abstains {
-        None => Role::Signing,
-        Some(_) => Role::Following,
-    }
-}
-
-/// Notes that this node signs nothing for a while.
-fn abstain<S: Swarm>(parts: &Parts<S>, abstention: Abstention) -> Abstention {
-    let reason = &abstention.reason;
-    if let Some(until) = abstention.until {
-        warn!(until, reason, "this node abstains until the height is over");
+/// Notes and tells why nothing is signed from now on, or that there is no reason any more.
+fn keep<S: Swarm>(parts: &Parts<S>, silence: Option<Silence>) -> Option<Silence> {
+    let shown = silence.as_ref().map(Silence::shown);
+    parts.board.change(|status| status.abstains = shown);
+    if let Some(silence) = &silence {
+        silence.tell();
     } else {
-        error!(
-            reason,
-            "this node does not sign any more: its sign guard cannot be written. Mend the disk and restart the node"
+        info!(
+            tip = parts.chain.tip().height,
+            "this node signs from now on"
         );
     }
-    parts
-        .board
-        .change(|status| status.abstains = Some(abstention.clone()));
-    abstention
+    silence
 }
 
-/// Waits until the height is over at which this node abstains.
-async fn resumes<S: Swarm>(parts: &Parts<S>, abstains: Option<&Abstention>) {
-    let Some(until) = abstains.and_then(|abstains| abstains.until) else {
-        return std::future::pending().await;
-    };
-    let mut tips = parts.chain.watch();
-    if tips.wait_for(|tip| tip.height >= until).await.is_err() {
-        // the chain was closed under us
-        std::future::pending::<()>().await;
+async fn over<S: Swarm>(parts: &Parts<S>, silence: Option<&Silence>) -> Option<Silence> {
+    match silence {
+        Some(silence) => silence.over(parts).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -222,6 +222,7 @@ impl Node {
         };
         settings.status_interval = Duration::from_millis(150);
         settings.sync.timeout = Duration::from_secs(1);
+        settings.listen_first = Duration::from_millis(300);
         let (member, ear) = air.join(number);
         let mining = ProposerHandle::new(true, Some(program::p2wpkh(&[number; 20])));
         let signer = Some(key(number));
@@ -292,10 +293,10 @@ async fn end(nodes: Vec<Node>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_are_lost_or_heard_twice_do_not_stop_the_chain() {
     let air = Air::default();
-    air.with(|weather| (weather.lost, weather.twice) = (150, 150));
+    air.with(|weather| (weather.lost, weather.twice) = (60, 150));
     let nodes = start(&air).await;
     for node in &nodes {
-        node.reaches(15).await;
+        node.reaches(10).await;
     }
     end(nodes).await;
 }

@@ -20,6 +20,7 @@ use tracing::{error, info};
 use crate::codec::Codec;
 use crate::context::{Baton, Height};
 use crate::parts::Parts;
+use crate::run::Role;
 use crate::status::Board;
 use crate::swarm::Swarm;
 use crate::work::Work;
@@ -44,9 +45,10 @@ impl Wal {
     /// Opens the log.
     pub(crate) async fn spawn<S: Swarm>(
         parts: &Parts<S>,
+        role: Role,
     ) -> Result<(WalRef<Baton>, JoinHandle<()>), SpawnErr> {
         let wal = Self {
-            path: parts.settings.wal(),
+            path: parts.settings.wal(role),
             work: parts.work.clone(),
             board: parts.board.clone(),
         };

@@ -106,3 +106,41 @@ async fn blocks_come_at_the_interval_and_not_faster() {
         node.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_restored_from_a_backup_signs_nothing_before_it_has_caught_up() {
+    common::log();
+    let genesis = genesis(&[1, 2, 3, 4], 50);
+    let mut nodes: Vec<_> = (1..=4).map(|number| Node::new(number, &genesis)).collect();
+    start_all(&mut nodes).await;
+    nodes[3].reaches(4).await;
+    nodes[3].stop().await;
+    let backup = tempfile::tempdir().unwrap();
+    common::copy(nodes[3].home(), backup.path());
+    let first = nodes[0].address();
+    nodes[3].start(std::slice::from_ref(&first)).await;
+    let height = nodes[3].height() + 10;
+    nodes[3].reaches(height).await;
+    nodes[3].stop().await;
+    // the sign guard comes back with all else, and knows nothing of what was signed since
+    common::copy(backup.path(), nodes[3].home());
+    let signed_till = nodes[0].height();
+    nodes[3].start(&[first]).await;
+    assert!(nodes[3].height() < height);
+    let status = nodes[3].engine().status();
+    assert!(status.abstains.is_some(), "{status:?}");
+    nodes[3]
+        .shows("it signs again", |status| status.abstains.is_none())
+        .await;
+    assert!(
+        nodes[3].height() >= signed_till,
+        "{} {signed_till}",
+        nodes[3].height()
+    );
+    let height = nodes[0].height() + 8;
+    agree(&nodes.iter().collect::<Vec<_>>(), height).await;
+    assert!(nodes[3].engine().figures().guard.signed > 0);
+    for node in &mut nodes {
+        node.stop().await;
+    }
+}

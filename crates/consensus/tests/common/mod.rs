@@ -102,6 +102,7 @@ impl Node {
             precommit: Duration::from_millis(300),
         };
         settings.status_interval = Duration::from_millis(200);
+        settings.listen_first = Duration::from_millis(300);
         Self {
             home,
             temporary: None,
@@ -350,4 +351,18 @@ fn sign(number: u8, message: &[u8]) -> [u8; 64] {
     };
     let public = ed25519_dalek::VerifyingKey::from(&secret);
     ed25519_dalek::hazmat::raw_sign::<sha2::Sha512>(&secret, message, &public).to_bytes()
+}
+
+/// Copies the files of a directory, and those of the directories in it, over what is there.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let place = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &place);
+        } else {
+            std::fs::copy(entry.path(), place).unwrap();
+        }
+    }
 }

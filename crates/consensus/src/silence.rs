@@ -1,0 +1,147 @@
+//! Why and how long a validator signs nothing.
+//!
+//! * **It has just started.** Its data may be from a backup, and its sign guard with it: what the key signed since then it
+//!   would sign again, and differently. It therefore follows until it has what its peers have. If none says to have more
+//!   it signs at once; one that says so and does not deliver delays it by [`PATIENCE`] only.
+//! * **The sign guard refused**, and will for the rest of the height; or nothing is signed up to a height.
+//! * **The sign guard cannot be written.** Nothing is signed before the disk is mended and the node restarted.
+//!
+//! Who is the only validator can sign nothing that contradicts anybody, and does not listen first.
+
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use crate::parts::Parts;
+use crate::run::Role;
+use crate::status::Abstention;
+use crate::swarm::Swarm;
+
+/// How long peers that say to be ahead may take from one block to the next.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why nothing is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Silence {
+    Listening,
+    Until { height: u64, reason: String },
+    Broken { reason: String },
+}
+
+impl Silence {
+    /// Why a node that starts signs nothing, if it is a validator and does not.
+    pub(crate) fn first<S: Swarm>(parts: &Parts<S>) -> Option<Self> {
+        let hand = parts.hand.as_ref()?;
+        if parts.alone {
+            return Self::floor(parts);
+        }
+        info!(
+            tip = parts.chain.tip().height,
+            signed = hand.guard.highest(),
+            "listening for peers that are ahead before signing anything"
+        );
+        Some(Self::Listening)
+    }
+
+    /// Why nothing is signed at the next height whoever asks, if so.
+    fn floor<S: Swarm>(parts: &Parts<S>) -> Option<Self> {
+        let height = parts.hand.as_ref()?.guard.floor();
+        let reason = format!("nothing is signed up to height {height}");
+        (height > parts.chain.tip().height).then_some(Self::Until { height, reason })
+    }
+
+    /// Waits until this reason is over. Gives another if there is one.
+    pub(crate) async fn over<S: Swarm>(&self, parts: &Parts<S>) -> Option<Self> {
+        match self {
+            Self::Listening => {
+                caught_up(parts).await;
+                Self::floor(parts)
+            }
+            Self::Until { height, .. } => {
+                let mut tips = parts.chain.watch();
+                if tips.wait_for(|tip| tip.height >= *height).await.is_err() {
+                    // the chain was closed under us
+                    std::future::pending::<()>().await;
+                }
+                None
+            }
+            Self::Broken { .. } => std::future::pending().await,
+        }
+    }
+
+    /// As it is shown.
+    pub(crate) fn shown(&self) -> Abstention {
+        let (until, reason) = match self {
+            Self::Listening => (
+                None,
+                "it has just started, and listens for peers that are ahead",
+            ),
+            Self::Until { height, reason } => (Some(*height), reason.as_str()),
+            Self::Broken { reason } => (None, reason.as_str()),
+        };
+        Abstention {
+            until,
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Says it where operators look.
+    pub(crate) fn tell(&self) {
+        match self {
+            Self::Listening => {}
+            Self::Until { height, reason } => {
+                warn!(
+                    until = height,
+                    reason, "this node abstains until the height is over"
+                );
+            }
+            Self::Broken { reason } => error!(
+                reason,
+                "this node does not sign any more: its sign guard cannot be written. Mend the disk and restart the node"
+            ),
+        }
+    }
+}
+
+/// Who a node is that is silent, and one that is not.
+pub(crate) fn role(silence: Option<&Silence>) -> Role {
+    match silence {
+        None => Role::Signing,
+        Some(_) => Role::Following,
+    }
+}
+
+/// Waits until no peer says to have more than this node has.
+async fn caught_up<S: Swarm>(parts: &Parts<S>) {
+    let listen = parts.settings.listen_first;
+    if tokio::time::timeout(listen, parts.board.hears_a_claim())
+        .await
+        .is_err()
+    {
+        info!(waited = ?listen, "no peer has said anything; signing");
+        return;
+    }
+    let mut status = parts.board.watch();
+    loop {
+        let tip = parts.chain.tip().height;
+        let told = status.borrow_and_update().peer_height;
+        if told <= tip {
+            info!(tip, "no peer is ahead; signing");
+            return;
+        }
+        let mut tips = parts.chain.watch();
+        let progress = async {
+            tokio::select! {
+                _ = tips.wait_for(|now| now.height > tip) => {}
+                _ = status.wait_for(|status| status.peer_height <= tip) => {}
+            }
+        };
+        if tokio::time::timeout(PATIENCE, progress).await.is_err() {
+            warn!(
+                tip, told, waited = ?PATIENCE,
+                "peers say to be ahead and do not deliver; signing without them"
+            );
+            return;
+        }
+    }
+}
