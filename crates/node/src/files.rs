@@ -52,9 +52,14 @@ pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
     sync_parent(path)
 }
 
+/// The permissions of a file.
+pub(crate) fn mode(path: &Path) -> io::Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o777)
+}
+
 /// The permissions of a file that others than its owner have: none of `0o077` is good for a secret.
 pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<u32>> {
-    let mode = fs::metadata(path)?.permissions().mode() & 0o777;
+    let mode = mode(path)?;
     Ok((mode & 0o077 != 0).then_some(mode))
 }
 

@@ -14,9 +14,11 @@ pub mod logging;
 pub mod namespace;
 pub mod node;
 pub mod node_key;
+pub mod purse;
 pub mod settings;
 pub mod step;
 mod tasks;
+pub mod testnet;
 pub mod upgrade;
 
 /// The version of this program.

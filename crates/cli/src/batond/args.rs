@@ -41,6 +41,10 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("stop").about("Stop the node that runs on the home, and wait until it has stopped"),
         )
+        .subcommand(super::namespaces::command())
+        .subcommand(super::testnet::command())
+        .subcommand(super::money::pay_command())
+        .subcommand(super::money::upgrade_command())
         .subcommand(Command::new("version").about("Print the version"))
         .subcommand(
             Command::new("config")
@@ -53,8 +57,15 @@ pub(super) fn command() -> Command {
 }
 
 fn init() -> Command {
-    Command::new("init")
-        .about("Make a home: a key, settings, and for a solonet where its chain begins")
+    home_options(
+        Command::new("init")
+            .about("Make a home: a key, settings, and for a solonet where its chain begins"),
+    )
+}
+
+/// What may be said about a home that is made.
+pub(super) fn home_options(command: Command) -> Command {
+    command
         .arg(
             Arg::new("chain_id")
                 .long("chain_id")

@@ -1,7 +1,10 @@
 //! The `batond` face: parses as bytomd does, calls the node's library, tells what came of it.
 
 mod args;
+mod money;
+mod namespaces;
 mod running;
+mod testnet;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -48,6 +51,10 @@ pub fn main() -> ExitCode {
         "node" => running::node(home, &args::settings(given), &environment),
         "status" => running::status(&home),
         "stop" => running::stop(&home),
+        "namespace" => namespaces::run(&home, given),
+        "testnet" => testnet::run(given),
+        "pay" => money::pay(&home, given),
+        "upgrade" => money::upgrade(&home, given),
         other => unreachable!("{other} is not in the command line"),
     };
     match done {
@@ -94,26 +101,35 @@ impl Failure {
 }
 
 fn init(home: &Home, given: &ArgMatches) -> Result<(), Failure> {
-    let genesis = match given.get_one::<String>("genesis") {
-        None => None,
-        Some(file) => {
-            let read = genesis::read(Path::new(file)).map_err(Failure::of)?;
-            let missing = || {
-                let text = format!("--genesis {file}: there is no such file");
-                Failure::Told(text.clone(), Box::new(text))
-            };
-            Some(read.ok_or_else(missing)?)
-        }
-    };
     let request = init::Request {
         chain_id: given
             .get_one::<String>("chain_id")
             .cloned()
             .unwrap_or_default(),
-        genesis,
+        genesis: genesis_of(given)?,
         ..init::Request::default()
     };
-    match init::init(home, request).map_err(Failure::of)? {
+    tell_made(init::init(home, request).map_err(Failure::of)?);
+    Ok(())
+}
+
+/// The genesis that `--genesis` names.
+fn genesis_of(given: &ArgMatches) -> Result<Option<baton_ledger::Genesis>, Failure> {
+    let Some(file) = given.get_one::<String>("genesis") else {
+        return Ok(None);
+    };
+    match genesis::read(Path::new(file)).map_err(Failure::of)? {
+        Some(genesis) => Ok(Some(genesis)),
+        None => {
+            let text = format!("--genesis {file}: there is no such file");
+            Err(Failure::Told(text.clone(), Box::new(text)))
+        }
+    }
+}
+
+/// Tells what became of a home, as bytomd does.
+fn tell_made(made: Made) {
+    match made {
         Made::Already { config } => {
             let config = config.display().to_string();
             tell(
@@ -137,7 +153,6 @@ fn init(home: &Home, given: &ArgMatches) -> Result<(), Failure> {
             tell("info", "Initialized bytom", &[("config", &config)]);
         }
     }
-    Ok(())
 }
 
 fn config_check(home: &Home, given: &ArgMatches, environment: &Environment) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::namespace::{Name, Report};
+use crate::upgrade::{Choice, Signed};
 
 /// What a node is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,36 @@ pub enum Request {
     Stop {
         /// Which.
         name: Name,
+    },
+    /// Pay from the node key's own address.
+    Pay {
+        /// The namespace.
+        name: Name,
+        /// To whom.
+        address: String,
+        /// How much, in neu.
+        amount_neu: u64,
+    },
+    /// Which upgrade is planned, and who decides?
+    Plan {
+        /// The namespace.
+        name: Name,
+    },
+    /// Sign a decision on an upgrade with the node's key.
+    SignPlan {
+        /// The namespace.
+        name: Name,
+        /// What is decided.
+        choice: Choice,
+    },
+    /// Put a decision on the chain, with this node's signature and others.
+    SubmitPlan {
+        /// The namespace.
+        name: Name,
+        /// What is decided.
+        choice: Choice,
+        /// The signatures of others.
+        signatures: Vec<Signed>,
     },
     /// A namespace was made on the disk: know it, and start it if its line in `config.toml` says so.
     Learn {

@@ -3,6 +3,7 @@
 //! Each runs on a tokio runtime of its own, so that a panic, a full disk or a busy chain in one leaves the others alone,
 //! and so that nothing of one is left when it is stopped.
 
+pub mod admin;
 mod health;
 mod miner;
 mod name;

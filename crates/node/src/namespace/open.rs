@@ -29,6 +29,7 @@ use crate::genesis;
 use crate::gossip;
 use crate::home::Paths;
 use crate::node_key::NodeKey;
+use crate::purse::Purse;
 use crate::settings::Settings;
 use crate::step::{Patience, Step, StepError, take, take_now};
 use crate::tasks::{Death, Tasks};
@@ -163,6 +164,7 @@ impl Namespace {
             health: troubles.watch(),
             xpub: key.xpub(),
             moniker: settings.moniker.clone(),
+            purse: Purse::new(&chain, &pool, &key),
         };
         let api = Api::new(
             api_settings(settings),

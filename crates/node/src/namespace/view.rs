@@ -3,6 +3,7 @@
 use baton_api::Health;
 use baton_chain::{Chain, Pool};
 use baton_consensus::{ProposerHandle, Status};
+use baton_ledger::address::Prefix;
 use baton_ledger::params::Xpub;
 use baton_network::Network;
 use jiff::Timestamp;
@@ -11,7 +12,8 @@ use tokio::sync::watch;
 
 use super::Name;
 use crate::follow::Following;
-use crate::upgrade::InfoFile;
+use crate::purse::Purse;
+use crate::upgrade::{InfoFile, Planner};
 
 /// Where to look. Cheap to clone.
 #[derive(Clone)]
@@ -25,6 +27,7 @@ pub(crate) struct View {
     pub(super) health: watch::Receiver<Health>,
     pub(super) xpub: Xpub,
     pub(super) moniker: String,
+    pub(super) purse: Purse,
 }
 
 /// How a namespace is.
@@ -82,6 +85,21 @@ pub struct Blocks {
 }
 
 impl View {
+    /// The money of the node's key.
+    pub(crate) fn purse(&self) -> &Purse {
+        &self.purse
+    }
+
+    /// Decides on upgrades.
+    pub(crate) fn planner(&self) -> Planner {
+        Planner::new(&self.chain, &self.purse)
+    }
+
+    /// What addresses of its network begin with.
+    pub(crate) fn prefix(&self) -> Prefix {
+        self.chain.params().prefix
+    }
+
     /// How many peers are connected.
     pub(crate) fn peers(&self) -> usize {
         self.network.peer_count()

@@ -1,5 +1,9 @@
 //! What the node is told through its control socket.
 
+use std::error::Error;
+
+use baton_ledger::{Address, AssetId, Output};
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tracing::info;
 
@@ -8,7 +12,7 @@ use crate::configuration::Configuration;
 use crate::control::{Answer, Command, Request, StatusReport};
 use crate::lock::Lock;
 use crate::logging::Log;
-use crate::namespace::{Name, Running};
+use crate::namespace::{Name, Running, View};
 use crate::settings::Settings;
 use crate::step::Patience;
 
@@ -31,6 +35,30 @@ impl Node {
                 Ok(()) => self.slots.answer_later(&name, answer),
                 Err(why) => tell(answer, Answer::Refused(why)),
             },
+            Request::Pay {
+                name,
+                address,
+                amount_neu,
+            } => self.of_chain(&name, answer, move |view| {
+                let address = Address::decode(&address, view.prefix())?;
+                let output = Output::original(AssetId::BTM, amount_neu, address.program());
+                let id = view.purse().pay(vec![output])?;
+                Ok(json!({ "tx_id": id.to_string() }))
+            }),
+            Request::Plan { name } => self.of_chain(&name, answer, |view| {
+                Ok(serde_json::to_value(view.planner().situation()?)?)
+            }),
+            Request::SignPlan { name, choice } => self.of_chain(&name, answer, move |view| {
+                Ok(serde_json::to_value(view.planner().sign(&choice)?)?)
+            }),
+            Request::SubmitPlan {
+                name,
+                choice,
+                signatures,
+            } => self.of_chain(&name, answer, move |view| {
+                let id = view.planner().submit(&choice, signatures)?;
+                Ok(json!({ "tx_id": id.to_string() }))
+            }),
             Request::Learn { name } => {
                 self.slots.add(&name);
                 info!(namespace = %name, "there is a new namespace");
@@ -49,6 +77,31 @@ impl Node {
             ),
         }
         false
+    }
+
+    /// Does something with a namespace's chain that may take a while.
+    fn of_chain(
+        &self,
+        name: &Name,
+        answer: oneshot::Sender<Answer>,
+        work: impl FnOnce(&View) -> Result<Value, Box<dyn Error + Send + Sync>> + Send + 'static,
+    ) {
+        let found = self.slots.running().find(|(other, _)| *other == name);
+        let Some(view) = found.map(|(_, running)| running.view().clone()) else {
+            return tell(
+                answer,
+                Answer::Refused(format!("namespace {name} does not run")),
+            );
+        };
+        tokio::task::spawn_blocking(move || {
+            tell(
+                answer,
+                match work(&view) {
+                    Ok(value) => Answer::Done(value),
+                    Err(error) => Answer::Refused(error.to_string()),
+                },
+            );
+        });
     }
 
     fn status(&self) -> Answer {

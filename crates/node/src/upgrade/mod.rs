@@ -2,7 +2,10 @@
 
 mod halt;
 mod migrations;
+mod planner;
 
 pub(crate) use halt::halt;
 pub use halt::{HaltError, InfoFile};
 pub use migrations::migrations;
+pub(crate) use planner::Planner;
+pub use planner::{Choice, PlannerError, Signed};
