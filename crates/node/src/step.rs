@@ -37,6 +37,8 @@ pub enum Step {
     Peers,
     /// Consensus and the fetching of blocks.
     Consensus,
+    /// Who is rewarded for blocks.
+    MiningAddress,
     /// The proposer of blocks.
     Proposer,
     /// HTTP and WebSockets.
@@ -62,6 +64,7 @@ impl Step {
             Self::Wallet => "wallet",
             Self::Peers => "peers",
             Self::Consensus => "consensus",
+            Self::MiningAddress => "mining address",
             Self::Proposer => "proposer",
             Self::Api => "api",
             Self::Control => "control socket",
@@ -83,7 +86,11 @@ impl Step {
             Self::Proposer => "Failed to start the proposer: ",
             Self::Logging => "Failed to open the log: ",
             Self::Control => "Failed to open the control socket: ",
-            Self::Configuration | Self::NetworkParameters | Self::Listeners | Self::Api => "",
+            Self::Configuration
+            | Self::NetworkParameters
+            | Self::Listeners
+            | Self::MiningAddress
+            | Self::Api => "",
         }
     }
 }

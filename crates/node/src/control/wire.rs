@@ -1,5 +1,7 @@
 //! What is asked and answered.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::namespace::{Name, Report};
@@ -123,6 +125,8 @@ pub struct Baton {
     pub uptime_s: u64,
     /// Whether it can be sent work.
     pub ready: bool,
+    /// Where its API listens.
+    pub api: String,
     /// The chain at the root.
     pub global: Report,
     /// The others.
@@ -162,7 +166,12 @@ pub enum NamespaceState {
 
 impl StatusReport {
     /// The status of a node whose `global` is so.
-    pub(crate) fn new(global: Report, namespaces: Vec<NamespaceReport>, uptime_s: u64) -> Self {
+    pub(crate) fn new(
+        global: Report,
+        namespaces: Vec<NamespaceReport>,
+        api: SocketAddr,
+        uptime_s: u64,
+    ) -> Self {
         Self {
             node_info: NodeInfo {
                 id: global.peer_id.clone(),
@@ -185,6 +194,7 @@ impl StatusReport {
                 pid: std::process::id(),
                 uptime_s,
                 ready: global.health.is_ready(),
+                api: api.to_string(),
                 global,
                 namespaces,
             },

@@ -62,24 +62,28 @@ impl Miner {
             (None, Some(program)) => (Payee::Wallet, program),
             (None, None) => (Payee::NodeKey, key.program()),
         };
-        let miner = Self {
-            proposer: ProposerHandle::new(settings.mining, Some(program.clone())),
+        Ok(Self {
+            proposer: ProposerHandle::new(false, Some(program)),
             payee: Mutex::new(payee),
             params: params.clone(),
-        };
-        if settings.mining {
-            let to = miner.address(&program);
-            match payee {
-                Payee::NodeKey => warn!(
-                    to,
-                    "rewards go to the node key's own address until there is an account or a mining_address"
-                ),
-                Payee::Settings | Payee::Wallet => {
-                    info!(to, "blocks are proposed; rewards go here")
-                }
-            }
+        })
+    }
+
+    /// Proposes from now on, if it is asked to.
+    pub(super) fn begin(&self, on: bool) {
+        if !on {
+            return;
         }
-        Ok(miner)
+        self.proposer.set(true);
+        let program = self.proposer.program();
+        let to = program.map(|program| self.address(&program));
+        match self.payee() {
+            Payee::NodeKey => warn!(
+                to,
+                "rewards go to the node key's own address until there is an account or a mining_address"
+            ),
+            Payee::Settings | Payee::Wallet => info!(to, "blocks are proposed; rewards go here"),
+        }
     }
 
     pub(super) fn handle(&self) -> ProposerHandle {

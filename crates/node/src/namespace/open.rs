@@ -121,7 +121,7 @@ impl Namespace {
         })
         .await?;
         let mut tasks = Tasks::new();
-        let miner = take_now(Step::Proposer, || {
+        let miner = take_now(Step::MiningAddress, || {
             Miner::new(settings, &params, wallet.as_ref(), &key)
         })?;
         let proposer = miner.handle();
@@ -144,6 +144,10 @@ impl Namespace {
             .await
         })
         .await?;
+        take_now(Step::Proposer, || {
+            miner.begin(settings.mining);
+            Ok::<_, std::convert::Infallible>(())
+        })?;
         gossip::start(&mut tasks, &pool, &network, lanes.transactions);
         let troubles = Troubles::new();
         let (rescanner, following) = match &wallet {
@@ -166,27 +170,27 @@ impl Namespace {
             moniker: settings.moniker.clone(),
             purse: Purse::new(&chain, &pool, &key),
         };
-        let api = Api::new(
-            api_settings(settings),
-            Parts {
-                chain: chain.clone(),
-                pool: pool.clone(),
-                wallet: wallet.clone(),
-                keys: keys.clone(),
-                tokens,
-                feeds,
-                peers: Arc::new(Neighbours::new(&network, engine.watch(), &chain, settings)),
-                mining: Arc::clone(&miner) as Arc<dyn baton_api::Mining>,
-                rescan: Arc::new(super::peers::Rescan(rescanner)),
-                tracer: Some(tracer.clone()),
-                health: troubles.watch(),
-                node_xpub: key.xpub(),
-                plan_signer: Some(Arc::new(Signer::new(&key))),
-                network_id: params.chain_id.clone(),
-                version: crate::VERSION.to_owned(),
-                websockets,
-            },
-        );
+        let parts = Parts {
+            chain: chain.clone(),
+            pool: pool.clone(),
+            wallet: wallet.clone(),
+            keys: keys.clone(),
+            tokens,
+            feeds,
+            peers: Arc::new(Neighbours::new(&network, engine.watch(), &chain, settings)),
+            mining: Arc::clone(&miner) as Arc<dyn baton_api::Mining>,
+            rescan: Arc::new(super::peers::Rescan(rescanner)),
+            tracer: Some(tracer.clone()),
+            health: troubles.watch(),
+            node_xpub: key.xpub(),
+            plan_signer: Some(Arc::new(Signer::new(&key))),
+            network_id: params.chain_id.clone(),
+            version: crate::VERSION.to_owned(),
+            websockets,
+        };
+        let api = take_now(Step::Api, || {
+            Ok::<_, std::convert::Infallible>(Api::new(api_settings(settings), parts))
+        })?;
         let run = api.clone();
         let mut ending = tasks.ending();
         tasks.spawn("api", async move {

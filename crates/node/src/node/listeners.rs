@@ -11,6 +11,8 @@ use crate::settings::Settings;
 /// The listeners.
 pub(super) struct Listeners {
     pub(super) api: Listener,
+    /// Where the API listens, also if the kernel chose the port.
+    pub(super) address: SocketAddr,
     pub(super) rpc: Option<Listener>,
     pub(super) metrics: Option<Listener>,
 }
@@ -40,7 +42,13 @@ impl Listeners {
             Some(address) => Some(claim(handover, "metrics", "prof_laddr", address).await?),
             None => None,
         };
-        Ok(Self { api, rpc, metrics })
+        let address = api.local_addr().unwrap_or(settings.api_addr);
+        Ok(Self {
+            api,
+            address,
+            rpc,
+            metrics,
+        })
     }
 }
 

@@ -9,6 +9,7 @@ mod signals;
 mod slots;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use baton_api::Site;
@@ -139,6 +140,7 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
     };
 
     let mut served = JoinSet::new();
+    let api = listeners.address;
     serve(&mut served, &serving, &site, listeners, &settings, &view);
     let mut node = Node {
         home,
@@ -149,11 +151,12 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
         patience: patience.clone(),
         events,
         view,
+        api,
     };
     node.start_listed(&settings);
     info!(
         took = format!("{:.1}ms", since.elapsed().as_secs_f64() * 1e3),
-        api = %settings.api_addr,
+        %api,
         "batond is ready"
     );
 
@@ -198,6 +201,8 @@ struct Node {
     events: mpsc::UnboundedSender<Event>,
     /// Of `global`, which is there for as long as the node is.
     view: crate::namespace::View,
+    /// Where the API listens.
+    api: SocketAddr,
 }
 
 impl Node {
@@ -316,11 +321,16 @@ fn serve(
     view: &crate::namespace::View,
 ) {
     let connections = settings.api.max_connections;
-    let Listeners { api, rpc, metrics } = listeners;
+    let Listeners {
+        api,
+        address,
+        rpc,
+        metrics,
+    } = listeners;
     let (own, of_site) = (serving.clone(), site.clone());
     served.spawn(async move { of_site.serve(&own, api, connections).await });
     if let Some(listener) = rpc {
-        let (own, router) = (serving.clone(), rpc::router(view.clone()));
+        let (own, router) = (serving.clone(), rpc::router(view.clone(), address));
         served.spawn(async move { own.http(listener, router).await });
     }
     if let Some(listener) = metrics {

@@ -109,7 +109,12 @@ impl Node {
         let others = others.into_iter().filter(|one| !one.name.is_global());
         let global = self.view.report(&Name::global());
         let uptime_s = self.since.elapsed().as_secs();
-        value(&StatusReport::new(global, others.collect(), uptime_s))
+        value(&StatusReport::new(
+            global,
+            others.collect(),
+            self.api,
+            uptime_s,
+        ))
     }
 
     /// Starts those namespaces whose lines in `config.toml` say so; a failure of one is told and holds up nobody.

@@ -1,5 +1,7 @@
 //! Small services besides the API: `GET /status` as `CometBFT` answers it, and metrics at an address of their own.
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -11,9 +13,9 @@ use crate::control::StatusReport;
 use crate::namespace::{Name, View};
 
 /// What tools of Cosmos nodes ask a node for.
-pub(super) fn router(view: View) -> Router {
+pub(super) fn router(view: View, api: SocketAddr) -> Router {
     let status = move || {
-        let report = StatusReport::new(view.report(&Name::global()), Vec::new(), 0);
+        let report = StatusReport::new(view.report(&Name::global()), Vec::new(), api, 0);
         let answer = json!({
             "jsonrpc": "2.0",
             "id": -1,

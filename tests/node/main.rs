@@ -1,0 +1,10 @@
+//! The node as its operators see it: the built `batond`, real processes, real files, real sockets.
+//!
+//! `support` makes homes and runs nodes on them; every other file is one subject.
+
+mod commands;
+mod life;
+mod namespaces;
+mod network;
+mod support;
+mod upgrades;
