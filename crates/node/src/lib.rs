@@ -1,4 +1,4 @@
-//! The node: configuration, home, order of life, namespaces.
+#![doc = include_str!("../README.md")]
 
 pub mod check;
 pub mod configuration;

@@ -110,32 +110,64 @@ impl Wallet {
     /// A block at or below the best height changes nothing, so that a block may be brought twice.
     pub fn attach_block(&self, block: &Block) -> Result<Attached, WalletError> {
         let (attached, taken) = self.change(|draft| {
-            let best = best(draft)?;
-            let wanted = best.map_or(0, |best| best.height + 1);
-            let height = block.header.height;
-            if height < wanted {
-                return Ok((Attached::Already, Taken::default()));
-            }
-            if height > wanted {
-                return Err(WalletError::Gap {
-                    found: height,
-                    best: best.map(|best| best.height),
-                    wanted,
-                });
-            }
-            if let Some(hash) = best.and_then(|best| best.hash)
-                && hash != block.header.previous_block_hash
-            {
-                return Err(WalletError::Fork { height, best: hash });
-            }
-            let taken = self.take_block(draft, block)?;
-            let transactions = taken.transactions.len();
-            Ok((Attached::New { transactions }, taken))
+            let mut taken = Taken::default();
+            let attached = self.attach(draft, block, &mut taken)?;
+            Ok((attached, taken))
         })?;
         // After the commit, so that whoever has the pool sees an output spent here or there.
         self.pool().confirm(&taken.transactions, &taken.spent);
-        self.changed();
         Ok(attached)
+    }
+
+    /// Takes blocks that follow each other, in one batch, whole or not at all: for a wallet that is behind, since each
+    /// batch waits for the disk. Tells how many it took, from the first on; while accounts are recovered that is one.
+    pub fn attach_blocks(&self, blocks: &[Block]) -> Result<usize, WalletError> {
+        let (count, taken) = self.change(|draft| {
+            // What a recovery finds is found again by reading the store.
+            let most = if recovery::Recovery::load(draft)?.is_running() {
+                1
+            } else {
+                blocks.len()
+            };
+            let mut taken = Taken::default();
+            for block in blocks.iter().take(most) {
+                self.attach(draft, block, &mut taken)?;
+            }
+            Ok((blocks.len().min(most), taken))
+        })?;
+        self.pool().confirm(&taken.transactions, &taken.spent);
+        Ok(count)
+    }
+
+    /// Puts a block into a batch.
+    fn attach(
+        &self,
+        draft: &mut Draft<'_>,
+        block: &Block,
+        taken: &mut Taken,
+    ) -> Result<Attached, WalletError> {
+        let best = best(draft)?;
+        let wanted = best.map_or(0, |best| best.height + 1);
+        let height = block.header.height;
+        if height < wanted {
+            return Ok(Attached::Already);
+        }
+        if height > wanted {
+            return Err(WalletError::Gap {
+                found: height,
+                best: best.map(|best| best.height),
+                wanted,
+            });
+        }
+        if let Some(hash) = best.and_then(|best| best.hash)
+            && hash != block.header.previous_block_hash
+        {
+            return Err(WalletError::Fork { height, best: hash });
+        }
+        let before = taken.transactions.len();
+        self.take_block(draft, block, taken)?;
+        let transactions = taken.transactions.len() - before;
+        Ok(Attached::New { transactions })
     }
 
     /// Finds the last block on which wallet and chain agree, goes back to it, and tells which block comes next.
@@ -209,11 +241,15 @@ impl Wallet {
     }
 
     /// Moves the outputs of a block's transactions.
-    fn take_block(&self, draft: &mut Draft<'_>, block: &Block) -> Result<Taken, WalletError> {
+    fn take_block(
+        &self,
+        draft: &mut Draft<'_>,
+        block: &Block,
+        taken: &mut Taken,
+    ) -> Result<(), WalletError> {
         let height = block.header.height;
         let hash = block.hash();
         let mut recovery = recovery::Recovery::load(draft)?;
-        let mut taken = Taken::default();
         for (position, transaction) in (0_u32..).zip(&block.transactions) {
             for input in &transaction.inputs {
                 if let InputKind::Issuance(issuance) = &input.kind {
@@ -257,7 +293,7 @@ impl Wallet {
         {
             draft.remove(rescan_key);
         }
-        Ok(taken)
+        Ok(())
     }
 
     /// Moves the outputs of one transaction; its id and accounts if it concerns the wallet.

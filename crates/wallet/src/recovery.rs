@@ -196,6 +196,11 @@ impl Recovery {
         })
     }
 
+    /// Whether there are any.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running
+    }
+
     /// Makes addresses, and accounts, of what is paid to for the first time.
     pub(crate) fn look(
         &mut self,

@@ -413,3 +413,70 @@ fn every_change_of_an_answer_is_another_generation() {
     wallet.delete_account(AccountName::Id(&alice)).unwrap();
     assert_ne!(wallet.generation(), before, "an account that is gone");
 }
+
+#[test]
+fn blocks_in_one_batch_make_the_wallet_that_they_make_one_by_one() {
+    on_each_store(|open| {
+        let wallet = open();
+        let (_, program) = account(&wallet, "alice", 1);
+        let (_, to_bob) = account(&wallet, "bob", 2);
+        let mut chain = Chain::default();
+        chain.mine_to(2);
+        chain.mine(77, &program, vec![pay(1, 100, &program)]);
+        chain.follow(&wallet);
+        let outputs = wallet.unspent_outputs(&UnspentFilter::default()).unwrap();
+        let spent = outputs.iter().find(|one| one.amount == 100).unwrap().id;
+        // made and spent within the blocks of one batch
+        let moved = spending(
+            &wallet,
+            &[spent],
+            vec![Output::original(AssetId::BTM, 90, to_bob)],
+        );
+        chain.mine(5, &program, vec![moved]);
+        chain.mine(6, &program, vec![pay(2, 8, &program)]);
+        chain.follow(&wallet);
+        let one_by_one = state(&wallet);
+
+        wallet.rescan(0).unwrap();
+        assert_ne!(state(&wallet), one_by_one);
+        assert_eq!(
+            wallet.attach_blocks(&chain.blocks).unwrap(),
+            chain.blocks.len()
+        );
+        assert_eq!(state(&wallet), one_by_one);
+        check_sums(&wallet);
+        assert_eq!(wallet.progress().unwrap().rescan, None);
+        assert_eq!(wallet.best().unwrap().unwrap().hash, chain.hash_at(4));
+
+        // known ones are taken again and change nothing; one that does not fit changes nothing either
+        assert_eq!(
+            wallet.attach_blocks(&chain.blocks[2..]).unwrap(),
+            chain.blocks.len() - 2
+        );
+        let before = wallet.best().unwrap();
+        chain.mine(1, &program, Vec::new());
+        chain.mine(1, &program, Vec::new());
+        let unfit = [
+            chain.blocks[5].clone(),
+            chain.blocks[3].clone(),
+            chain.blocks[6].clone(),
+        ];
+        assert_eq!(wallet.attach_blocks(&unfit).unwrap(), 3);
+        wallet.rescan(5).unwrap();
+        let gap = [
+            chain.blocks[5].clone(),
+            chain.blocks[6].clone(),
+            chain.blocks[6].clone(),
+        ];
+        let mut gap = gap.to_vec();
+        gap[1].header.height += 1;
+        assert!(matches!(
+            wallet.attach_blocks(&gap),
+            Err(WalletError::Gap { .. })
+        ));
+        assert_eq!(
+            wallet.best().unwrap().unwrap().height,
+            before.unwrap().height
+        );
+    });
+}

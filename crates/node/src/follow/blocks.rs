@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use baton_chain::{Chain, ChainError};
-use baton_ledger::Block;
-use baton_wallet::follow::Attached;
 use baton_wallet::{Wallet, WalletError};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -13,9 +11,11 @@ use tracing::{error, info, warn};
 use super::{Following, Rescanner};
 use crate::tasks::Ending;
 
-/// Blocks that are brought in one go when the wallet is behind: between two goes it can be told to rescan or to end.
-const MAX_BLOCKS: usize = 256;
-/// A go takes no longer, but for its last block.
+/// Blocks that the wallet takes in one batch when it is behind: each batch waits for the disk.
+const MAX_BATCH: u64 = 128;
+/// Their bytes, together.
+const MAX_BATCH_BYTES: usize = 4 << 20;
+/// A go takes no longer, but for its last batch: between two goes the wallet can be told to rescan or to end.
 const MAX_GO: Duration = Duration::from_millis(250);
 /// How long to wait after an error, at first and at most.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(1));
@@ -217,16 +217,29 @@ fn go(chain: &Chain, wallet: &Wallet, from: Option<u64>) -> Result<(u64, Went), 
         resume.next_height
     };
     let until = Instant::now() + MAX_GO;
-    let mut brought = 0;
     while next <= tip {
-        if brought == MAX_BLOCKS || (brought > 0 && Instant::now() >= until) {
-            return Ok((next, Went::Behind));
+        let last = tip.min(next + MAX_BATCH - 1);
+        let mut blocks = Vec::new();
+        let mut weight = 0;
+        for height in next..=last {
+            let block = reader.block(height)?.ok_or(Trouble::Hole(height))?;
+            weight += block.bytes.len();
+            blocks.push(block.to_block());
+            if weight >= MAX_BATCH_BYTES {
+                break;
+            }
         }
-        let block: Block = reader.block(next)?.ok_or(Trouble::Hole(next))?.to_block();
-        match wallet.attach_block(&block)? {
-            Attached::New { .. } | Attached::Already => next += 1,
+        next += wallet.attach_blocks(&blocks)? as u64;
+        if Instant::now() >= until {
+            break;
         }
-        brought += 1;
     }
-    Ok((next, Went::Caught))
+    Ok((
+        next,
+        if next > tip {
+            Went::Caught
+        } else {
+            Went::Behind
+        },
+    ))
 }

@@ -221,6 +221,7 @@ mod tests {
                 ("node_alias", String::new()),
                 ("p2p.laddr", "tcp://0.0.0.0:46658".to_owned()),
                 ("p2p.seeds", String::new()),
+                ("rpc.laddr", String::new()),
             ])
         );
         // with every comment mark taken away each setting is there once

@@ -380,11 +380,12 @@ pub const KEYS: &[Key] = &[
         "",
         "Origins whose pages may use the API, comma separated; * for all; empty: none",
     ),
-    used(
+    written(
         "rpc.laddr",
         Text,
         "",
-        "Where GET /status answers as CometBFT does, for tools of Cosmos nodes (tcp://127.0.0.1:26657); empty: nowhere",
+        "Where GET /status answers as CometBFT does, for tools of Cosmos nodes (tcp://127.0.0.1:26657); empty: nowhere, and \
+         supervisors ask `batond status`",
     ),
     used(
         "consensus.empty_blocks",

@@ -50,7 +50,11 @@ impl Address {
         if let Some(laddr) = in_args(args) {
             return Self::parse(laddr);
         }
-        let path = home.join("config").join("config.toml");
+        // where nodes of the Cosmos SDK have it, and where batond has it
+        let mut path = home.join("config").join("config.toml");
+        if !path.exists() {
+            path = home.join("config.toml");
+        }
         match in_config(&path)? {
             None => Self::parse(DEFAULT),
             // a node may listen at several addresses, separated by commas
@@ -260,5 +264,21 @@ mod tests {
             assert!(matches!(error, RpcError::Config { .. }), "{error}");
             assert!(error.to_string().contains("config/config.toml"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_nodes_configuration_is_found_where_it_has_it() {
+        let home = tempfile::tempdir().unwrap();
+        let of_node = || Address::of_node(None, &[], home.path());
+        assert_eq!(of_node().unwrap().to_string(), DEFAULT);
+        let own = home.path().join("config.toml");
+        std::fs::write(&own, "[rpc]\nladdr = \"tcp://127.0.0.1:1\"\n").unwrap();
+        assert_eq!(of_node().unwrap().to_string(), "http://127.0.0.1:1");
+        std::fs::write(&own, "[rpc]\nladdr = \"\"\n").unwrap();
+        assert!(matches!(of_node(), Err(RpcError::Off { path }) if path == own));
+        std::fs::create_dir(home.path().join("config")).unwrap();
+        let sdk = home.path().join("config/config.toml");
+        std::fs::write(sdk, "[rpc]\nladdr = \"tcp://127.0.0.1:2\"\n").unwrap();
+        assert_eq!(of_node().unwrap().to_string(), "http://127.0.0.1:2");
     }
 }
