@@ -67,6 +67,7 @@ impl Home {
     }
 
     /// The home of a namespace of the node whose home this is.
+    #[must_use]
     pub fn namespace(&self, name: &Name) -> Self {
         if name.is_global() {
             self.clone()

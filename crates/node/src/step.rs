@@ -41,7 +41,7 @@ pub enum Step {
     MiningAddress,
     /// The proposer of blocks.
     Proposer,
-    /// HTTP and WebSockets.
+    /// HTTP and `WebSockets`.
     Api,
     /// The control socket.
     Control,

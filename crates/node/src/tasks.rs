@@ -38,7 +38,7 @@ pub(crate) struct Death {
 pub(crate) struct Tasks {
     ending: watch::Sender<bool>,
     death: watch::Sender<Option<Death>>,
-    tasks: Vec<(&'static str, JoinHandle<()>)>,
+    running: Vec<(&'static str, JoinHandle<()>)>,
 }
 
 impl Tasks {
@@ -46,7 +46,7 @@ impl Tasks {
         Self {
             ending: watch::Sender::new(false),
             death: watch::Sender::new(None),
-            tasks: Vec::new(),
+            running: Vec::new(),
         }
     }
 
@@ -84,14 +84,14 @@ impl Tasks {
                 none
             });
         });
-        self.tasks.push((task, handle));
+        self.running.push((task, handle));
     }
 
     /// Ends all tasks, those that do not heed within `limit` by force.
     pub(crate) async fn end(&mut self, limit: Duration) {
         self.ending.send_replace(true);
         let deadline = tokio::time::Instant::now() + limit;
-        for (task, mut handle) in self.tasks.drain(..) {
+        for (task, mut handle) in self.running.drain(..) {
             if tokio::time::timeout_at(deadline, &mut handle)
                 .await
                 .is_err()

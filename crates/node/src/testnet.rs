@@ -280,7 +280,7 @@ mod tests {
         wish.fund.clear();
         let members = make(&wish).unwrap();
         assert_eq!(members.len(), 4);
-        let mut geneses = Vec::new();
+        let mut texts = Vec::new();
         for member in &members {
             let home = Home::at(&member.home);
             let found = check(&home, &Flags::new(), &Environment::default());
@@ -290,12 +290,12 @@ mod tests {
                 .filter(|problem| !problem.what.contains("cannot listen"))
                 .collect();
             assert!(wrong.is_empty(), "{wrong:?}");
-            geneses.push(fs::read_to_string(home.genesis()).unwrap());
+            texts.push(fs::read_to_string(home.genesis()).unwrap());
             let config = fs::read_to_string(home.config()).unwrap();
             let dialled = members.iter().filter(|other| config.contains(&other.p2p));
             assert_eq!(dialled.count(), 4, "itself and the three others");
         }
-        assert!(geneses.iter().all(|one| *one == geneses[0]));
+        assert!(texts.iter().all(|one| *one == texts[0]));
         let read = crate::genesis::read(&output.join("node2/genesis.json")).unwrap();
         let genesis = read.unwrap();
         assert_eq!(genesis.params().federation.len(), 4);

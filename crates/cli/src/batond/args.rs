@@ -128,7 +128,7 @@ pub(super) enum Parsed {
 }
 
 /// Reads a command line, without the program's name.
-pub(super) fn parse(args: Vec<OsString>) -> Parsed {
+pub(super) fn parse(args: &[OsString]) -> Parsed {
     let mut command = command();
     let line = std::iter::once(OsString::from("batond")).chain(args.iter().cloned());
     match command.try_get_matches_from_mut(line) {
@@ -140,7 +140,7 @@ pub(super) fn parse(args: Vec<OsString>) -> Parsed {
             ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 Parsed::Help(error.render().to_string())
             }
-            _ => Parsed::Refused(refusal(&error, &args)),
+            _ => Parsed::Refused(refusal(&error, args)),
         },
     }
 }
@@ -201,7 +201,8 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Parsed {
-        parse(line.split_whitespace().map(OsString::from).collect())
+        let words: Vec<_> = line.split_whitespace().map(OsString::from).collect();
+        parse(&words)
     }
 
     fn node(line: &str) -> Flags {

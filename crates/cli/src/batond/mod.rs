@@ -25,7 +25,7 @@ use crate::console::{err, out};
 /// Does what the process's arguments ask for.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let matches = match parse(args) {
+    let matches = match parse(&args) {
         Parsed::Help(text) => {
             out(&text);
             return ExitCode::SUCCESS;
@@ -88,6 +88,11 @@ impl Failure {
         Self::Told(text, Box::new(error))
     }
 
+    /// A failure that is no error of a library.
+    fn plain(text: String) -> Self {
+        Self::Told(text.clone(), Box::new(text))
+    }
+
     fn tell(&self, trace: bool) {
         if let Self::Told(text, error) = self {
             for line in text.lines() {
@@ -118,13 +123,13 @@ fn genesis_of(given: &ArgMatches) -> Result<Option<baton_ledger::Genesis>, Failu
     let Some(file) = given.get_one::<String>("genesis") else {
         return Ok(None);
     };
-    match genesis::read(Path::new(file)).map_err(Failure::of)? {
-        Some(genesis) => Ok(Some(genesis)),
-        None => {
-            let text = format!("--genesis {file}: there is no such file");
-            Err(Failure::Told(text.clone(), Box::new(text)))
-        }
+    let genesis = genesis::read(Path::new(file)).map_err(Failure::of)?;
+    if genesis.is_none() {
+        return Err(Failure::plain(format!(
+            "--genesis {file}: there is no such file"
+        )));
     }
+    Ok(genesis)
 }
 
 /// Tells what became of a home, as bytomd does.

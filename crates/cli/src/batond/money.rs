@@ -130,7 +130,7 @@ pub(super) fn pay(home: &Home, given: &ArgMatches) -> Result<(), Failure> {
     let amount_neu = neu(&amount).ok_or_else(|| {
         let text =
             format!("{amount:?} is not an amount of BTM: a number with up to 8 decimals wanted");
-        Failure::Told(text.clone(), Box::new(text))
+        Failure::plain(text)
     })?;
     let request = Request::Pay {
         name: name_of(given)?,
@@ -190,7 +190,7 @@ fn signatures(given: &ArgMatches) -> Result<Vec<Signed>, Failure> {
             let text = text_or_file(text)?;
             serde_json::from_str(&text).map_err(|error| {
                 let text = format!("--signature {text}: {error}");
-                Failure::Told(text.clone(), Box::new(text))
+                Failure::plain(text)
             })
         })
         .collect()
@@ -202,7 +202,7 @@ fn text_or_file(text: &str) -> Result<String, Failure> {
     };
     fs::read_to_string(file).map_err(|error| {
         let text = format!("{file}: {error}");
-        Failure::Told(text.clone(), Box::new(text))
+        Failure::plain(text)
     })
 }
 

@@ -183,7 +183,7 @@ fn destroy(home: &Home, name: &Name, yes: bool) -> Result<(), Failure> {
             "this removes {} with its keys and blocks, for good; add --yes if that is what you want",
             home.namespace(name).path().display()
         );
-        return Err(Failure::Told(text.clone(), Box::new(text)));
+        return Err(Failure::plain(text));
     }
     of_node(home, &Request::Forget { name: name.clone() })?;
     admin::destroy(home, name).map_err(Failure::of)

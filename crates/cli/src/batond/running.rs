@@ -51,7 +51,7 @@ pub(super) fn stop(home: &Home) -> Result<(), Failure> {
     while let Some(pid) = Lock::holder(&home.lock()) {
         if Instant::now() >= until {
             let text = format!("the node (pid {pid}) has not stopped within {STOP:?}");
-            return Err(Failure::Told(text.clone(), Box::new(text)));
+            return Err(Failure::plain(text));
         }
         std::thread::sleep(LOOK);
     }

@@ -78,7 +78,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(given: &ArgMatches) -> Result<(), Failure> {
     let text = |name: &str| given.get_one::<String>(name).cloned().unwrap_or_default();
-    let refuse = |text: String| Failure::Told(text.clone(), Box::new(text));
+    let refuse = Failure::plain;
     let mut fund = Vec::new();
     for one in given.get_many::<String>("fund").into_iter().flatten() {
         let parsed = one

@@ -106,7 +106,7 @@ impl Follower {
                 } else {
                     // an error would mean that the chain is closed, after which we are told to end
                     if tips.changed().await.is_err() {
-                        std::future::pending().await
+                        std::future::pending::<()>().await;
                     }
                 }
             };

@@ -73,8 +73,9 @@ pub(super) async fn watch(
         let status = consensus.borrow_and_update().clone();
         troubles.told("consensus", status.last_error.as_deref());
         troubles.halted(status.halted.as_ref().map(|plan| plan.height));
-        if status.halted.is_some() && told != status.halted {
-            let plan = status.halted.as_ref().expect("it was looked at");
+        if let Some(plan) = &status.halted
+            && told != status.halted
+        {
             match upgrade::halt(&info_file, plan) {
                 Ok(()) => troubles.told("upgrade", None),
                 Err(error) => {
@@ -122,8 +123,8 @@ pub(super) async fn trace(
     loop {
         tips.mark_unchanged();
         let follower = tracer.clone();
-        let followed = tokio::task::spawn_blocking(move || follower.follow()).await;
-        let trouble = match followed {
+        let done = tokio::task::spawn_blocking(move || follower.follow()).await;
+        let trouble = match done {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
             Err(panic) => Some(panic.to_string()),

@@ -116,10 +116,8 @@ impl Namespace {
                 (Some(Arc::new(keys)), Some(Arc::new(wallet)))
             }
         };
-        let (network, lanes) = take(Step::Peers, async {
-            Network::start(network(settings, paths, &key, &chain)).await
-        })
-        .await?;
+        let network = Network::start(network(settings, paths, &key, &chain));
+        let (network, lanes) = Box::pin(take(Step::Peers, network)).await?;
         let mut tasks = Tasks::new();
         let miner = take_now(Step::MiningAddress, || {
             Miner::new(settings, &params, wallet.as_ref(), &key)

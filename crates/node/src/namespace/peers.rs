@@ -142,7 +142,7 @@ mod tests {
             (Duration::from_millis(100), "100ms"),
             (Duration::from_millis(2_020), "2.02s"),
             (Duration::from_millis(123_500), "2m3.5s"),
-            (Duration::from_secs(3_600), "1h0m0s"),
+            (Duration::from_hours(1), "1h0m0s"),
         ] {
             assert_eq!(spelled(duration), wanted);
         }

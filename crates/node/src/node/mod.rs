@@ -139,9 +139,9 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
         }
     };
 
-    let mut served = JoinSet::new();
+    let mut clients = JoinSet::new();
     let api = listeners.address;
-    serve(&mut served, &serving, &site, listeners, &settings, &view);
+    serve(&mut clients, &serving, &site, listeners, &settings, &view);
     let mut node = Node {
         home,
         log,
@@ -162,7 +162,7 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
 
     let end = node.live(&mut signals, commanded, happened).await;
 
-    let stopping = node.stop(&site, &mut served);
+    let stopping = node.stop(&site, &mut clients);
     let hurried = async {
         let signal = signals.next().await;
         warn!(signal, "a second signal: nothing is waited for any more");

@@ -39,7 +39,7 @@ struct Slot {
 
 /// All slots.
 pub(super) struct Slots {
-    slots: BTreeMap<Name, Slot>,
+    all: BTreeMap<Name, Slot>,
     site: Site,
     events: mpsc::UnboundedSender<Event>,
 }
@@ -47,7 +47,7 @@ pub(super) struct Slots {
 impl Slots {
     pub(super) fn new(site: Site, events: mpsc::UnboundedSender<Event>) -> Self {
         Self {
-            slots: BTreeMap::new(),
+            all: BTreeMap::new(),
             site,
             events,
         }
@@ -55,14 +55,14 @@ impl Slots {
 
     /// Knows a namespace that does not run.
     pub(super) fn add(&mut self, name: &Name) {
-        self.slots.entry(name.clone()).or_insert(Slot {
+        self.all.entry(name.clone()).or_insert(Slot {
             state: State::Stopped,
             waiting: Vec::new(),
         });
     }
 
     pub(super) fn has(&self, name: &Name) -> bool {
-        self.slots.contains_key(name)
+        self.all.contains_key(name)
     }
 
     /// A namespace is being started by somebody who will report it.
@@ -81,14 +81,14 @@ impl Slots {
 
     /// Answers when the namespace has started or stopped.
     pub(super) fn answer_later(&mut self, name: &Name, answer: oneshot::Sender<Answer>) {
-        if let Some(slot) = self.slots.get_mut(name) {
+        if let Some(slot) = self.all.get_mut(name) {
             slot.waiting.push(answer);
         }
     }
 
     /// A namespace has started, or not.
     pub(super) fn started(&mut self, name: &Name, result: Result<Box<Running>, String>) {
-        let Some(slot) = self.slots.get_mut(name) else {
+        let Some(slot) = self.all.get_mut(name) else {
             return;
         };
         let answer = match result {
@@ -138,7 +138,7 @@ impl Slots {
 
     /// A namespace has stopped.
     pub(super) fn stopped(&mut self, name: &Name) {
-        let Some(slot) = self.slots.get_mut(name) else {
+        let Some(slot) = self.all.get_mut(name) else {
             return;
         };
         let before = std::mem::replace(&mut slot.state, State::Stopped);
@@ -163,7 +163,7 @@ impl Slots {
         let slot = self.slot(name)?;
         match slot.state {
             State::Stopped | State::Failed(_) => {
-                self.slots.remove(name);
+                self.all.remove(name);
                 Ok(())
             }
             _ => Err(format!(
@@ -174,7 +174,7 @@ impl Slots {
 
     /// Those that run; all others stay as they are.
     pub(super) fn running(&self) -> impl Iterator<Item = (&Name, &Running)> {
-        self.slots
+        self.all
             .iter()
             .filter_map(|(name, slot)| match &slot.state {
                 State::Running(running) => Some((name, &**running)),
@@ -185,7 +185,7 @@ impl Slots {
     /// Takes those that run out of their slots, to stop them.
     pub(super) fn take_running(&mut self) -> Vec<(Name, Box<Running>)> {
         let mut taken = Vec::new();
-        for (name, slot) in &mut self.slots {
+        for (name, slot) in &mut self.all {
             if matches!(slot.state, State::Running(_))
                 && let State::Running(running) = std::mem::replace(&mut slot.state, State::Stopped)
             {
@@ -198,7 +198,7 @@ impl Slots {
 
     /// Whether one is being started or stopped.
     pub(super) fn is_busy(&self) -> bool {
-        self.slots
+        self.all
             .values()
             .any(|slot| matches!(slot.state, State::Starting | State::Stopping { .. }))
     }
@@ -222,11 +222,11 @@ impl Slots {
                 report,
             }
         };
-        self.slots.iter().map(report).collect()
+        self.all.iter().map(report).collect()
     }
 
     fn slot(&mut self, name: &Name) -> Result<&mut Slot, String> {
-        self.slots.get_mut(name).ok_or_else(|| {
+        self.all.get_mut(name).ok_or_else(|| {
             format!("there is no namespace {name}; `batond namespace list` names them")
         })
     }

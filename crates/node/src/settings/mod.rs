@@ -78,10 +78,6 @@ pub struct WalletSettings {
 
 /// The API's settings.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "switches that do not depend on each other"
-)]
 pub struct Api {
     /// Whether tokens are not asked for at all.
     pub auth_disabled: bool,

@@ -52,9 +52,10 @@ impl Environment {
     /// That of this process. What is not UTF-8 is not ours.
     pub fn of_process() -> Self {
         let pairs = std::env::vars_os();
-        Self::from_iter(pairs.filter_map(|(name, value)| {
+        let known = pairs.filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
-        }))
+        });
+        known.collect()
     }
 
     /// The value of a variable; an empty one is none.
@@ -89,7 +90,7 @@ pub type Flags = BTreeMap<String, String>;
 /// All values, each with its source, and what is to be said about them.
 #[derive(Debug, Clone, Default)]
 pub struct Values {
-    values: BTreeMap<&'static str, (Value, Source)>,
+    all: BTreeMap<&'static str, (Value, Source)>,
     /// What is accepted but has no effect.
     pub warnings: Vec<Problem>,
     /// What cannot be accepted.
@@ -110,7 +111,7 @@ impl Values {
                     .warnings
                     .push(Problem::new(place, format_args!("ignored: {why}")));
             }
-            gathered.values.insert(key.name, (value, source));
+            gathered.all.insert(key.name, (value, source));
         }
         for name in file.values.keys() {
             if super::keys::key(name).is_none() {
@@ -198,7 +199,7 @@ impl Values {
     }
 
     fn get(&self, name: &str) -> &(Value, Source) {
-        self.values
+        self.all
             .get(name)
             .unwrap_or_else(|| unreachable!("{name} is in the table"))
     }
@@ -223,7 +224,7 @@ mod tests {
         match key.kind {
             Kind::Text => format!("value-{n}"),
             Kind::Number(least, _) => (least + 1 + n).to_string(),
-            Kind::Switch => (n % 2 == 0).to_string(),
+            Kind::Switch => n.is_multiple_of(2).to_string(),
         }
     }
 
