@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::support::{Home, wait};
 
 /// The steps of a start as they must follow each other.
-const STEPS: [&str; 15] = [
+const STEPS: [&str; 16] = [
     "logging",
     "lock",
     "listeners",
@@ -19,8 +19,9 @@ const STEPS: [&str; 15] = [
     "keystore",
     "wallet",
     "peers",
-    "proposer",
+    "mining address",
     "consensus",
+    "proposer",
     "api",
     "control socket",
 ];
@@ -196,7 +197,7 @@ fn rewards_go_to_an_account_as_soon_as_there_is_one_and_the_node_key_can_pay() {
     let said = home.batond(&["pay", address, "12.5"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     wait("the payment to arrive", || {
-        let balances = node.ask("/list-balances", "");
+        let balances = node.ask("/list-balances", "{}");
         balances["data"][0]["amount"] == 1_250_000_000_u64
     });
     let said = home.batond(&["pay", address, "99999999999"]);

@@ -96,3 +96,55 @@ fn one_that_cannot_start_leaves_the_others_alone() {
     assert_eq!(node.ended().code, Some(0));
     assert_eq!(states(&home), "global stopped, bad stopped, good stopped");
 }
+
+#[test]
+fn a_panic_in_one_stops_that_one_and_no_other() {
+    let home = Home::solonet();
+    namespace(&home, &["create", "second"]);
+    namespace(&home, &["create", "third"]);
+    mine(&home, "third");
+    let mut command = home.command(&[
+        "node",
+        "--mining",
+        "--api_addr=127.0.0.1:0",
+        "--p2p.laddr=tcp://127.0.0.1:0",
+        "--p2p.skip_upnp",
+    ]);
+    command.env("FAILPOINTS", "node::tidying-of-second=panic(out of luck)");
+    let node = Node::spawn(&home.path(), command);
+    wait("the second to fail", || {
+        states(&home).contains("second failed")
+    });
+    let list = namespace(&home, &["list"]);
+    assert!(list.contains("tidying died: it panicked: "), "{list}");
+    assert!(list.contains("out of luck"), "{list}");
+    let before = node.height();
+    node.reach(before + 2);
+    assert_eq!(
+        states(&home),
+        "global running, second failed, third running"
+    );
+    // all its parts were closed in order, so that it can be started again, and dies again
+    let said = home.batond(&["namespace", "start", "second"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    wait("the second to fail", || {
+        states(&home).contains("second failed")
+    });
+    assert_eq!(node.stop().code, Some(0));
+}
+
+#[test]
+fn a_panic_in_global_ends_the_node_in_order() {
+    let home = Home::solonet();
+    let mut command = home.command(&[
+        "node",
+        "--api_addr=127.0.0.1:0",
+        "--p2p.laddr=tcp://127.0.0.1:0",
+        "--p2p.skip_upnp",
+    ]);
+    command.env("FAILPOINTS", "node::tidying-of-global=panic(out of luck)");
+    let said: crate::support::Said = command.output().unwrap().into();
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("tidying died: it panicked"), "{said:?}");
+    assert!(home.log().contains("the chain is closed"), "{}", home.log());
+}

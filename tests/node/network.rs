@@ -4,6 +4,8 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 
+use baton_ledger::Address;
+use baton_ledger::address::Prefix;
 use serde_json::Value;
 
 use crate::support::{BATOND, Node, Said, command, wait};
@@ -70,8 +72,8 @@ fn a_generated_network_makes_blocks_and_passes_transactions_on() {
 
     // what one node is told the others know, and is in a block soon
     nodes[0].reach(10);
-    let address = "tn1qzvhv65r6qkp57fn5ylgpwk6mzry0k5slq6xwsn";
-    let said: Said = command(&net.home(0), &["pay", address, "1"])
+    let address = Address::PublicKeyHash([7; 20]).encode(Prefix::WISDOM);
+    let said: Said = command(&net.home(0), &["pay", &address, "1"])
         .output()
         .unwrap()
         .into();

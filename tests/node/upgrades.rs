@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Home, wait};
+use crate::support::{BATOND, Home, Node, wait};
 
 #[test]
 fn at_the_height_of_a_plan_the_node_halts_tells_and_goes_on_reading() {
@@ -103,4 +104,55 @@ fn a_plan_can_be_given_up_and_what_cannot_be_planned_is_refused() {
         "have it signed again",
     );
     assert_eq!(node.stop().code, Some(0));
+}
+
+/// The supervisor of this repository runs batond as it runs a node of the Cosmos SDK. The genesis release does not know
+/// the plan `v2`; the release that comes after it does.
+#[test]
+fn cosmovisor_upgrades_batond_at_the_height_of_the_plan() {
+    let home = Home::solonet();
+    let release = |path: &str, script: String| {
+        let path = home.at(&format!("cosmovisor/{path}/bin/batond"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    release(
+        "genesis",
+        format!("#!/bin/sh\nFAILPOINTS=node::older=return exec {BATOND} \"$@\"\n"),
+    );
+    release("upgrades/v2", format!("#!/bin/sh\nexec {BATOND} \"$@\"\n"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cosmovisor"));
+    command
+        .args(["run", "node", "--mining", "--api_addr=127.0.0.1:0"])
+        .args(["--p2p.laddr=tcp://127.0.0.1:0", "--p2p.skip_upnp"])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", home.path())
+        .env("DAEMON_NAME", "batond")
+        .env("DAEMON_HOME", home.path())
+        .env("UNSAFE_SKIP_BACKUP", "true")
+        .env("DAEMON_POLL_INTERVAL", "50ms")
+        .stdin(Stdio::null());
+    let node = Node::spawn(&home.path(), command);
+    node.reach(10);
+    let height = node.height() + 8;
+    let at = height.to_string();
+    let said = home.batond(&["upgrade", "schedule", "v2", "--height", &at]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    wait("blocks after the upgrade", || {
+        node.try_status().is_some_and(|status| {
+            let blocks = &status["baton"]["global"]["blocks"];
+            blocks["height"].as_u64() >= Some(height + 2)
+        })
+    });
+    let current = fs::read_link(home.at("cosmovisor/current")).unwrap();
+    assert!(current.ends_with("upgrades/v2"), "{current:?}");
+    assert!(
+        home.log().contains("msg=migrating plan=v2"),
+        "{}",
+        home.log()
+    );
+    let said = node.stop();
+    assert_eq!(said.code, Some(0), "{said:?}");
 }

@@ -75,13 +75,13 @@ impl Level {
         }
     }
 
-    /// What is let through of this project, and of the libraries it uses, which talk more.
-    fn filters(self) -> (LevelFilter, LevelFilter) {
+    /// What is let through of this project, of the libraries it uses, which talk more, and of libp2p.
+    fn filters(self) -> [LevelFilter; 3] {
         match self {
-            Self::Debug => (LevelFilter::DEBUG, LevelFilter::INFO),
-            Self::Info => (LevelFilter::INFO, LevelFilter::WARN),
-            Self::Warn => (LevelFilter::WARN, LevelFilter::WARN),
-            Self::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
+            Self::Debug => [LevelFilter::DEBUG, LevelFilter::INFO, LevelFilter::INFO],
+            Self::Info => [LevelFilter::INFO, LevelFilter::WARN, LevelFilter::ERROR],
+            Self::Warn => [LevelFilter::WARN, LevelFilter::WARN, LevelFilter::ERROR],
+            Self::Error => [LevelFilter::ERROR; 3],
         }
     }
 }
@@ -95,6 +95,7 @@ struct Shared {
     settings: Settings,
     own: LevelFilter,
     foreign: LevelFilter,
+    peers: LevelFilter,
     /// One for each namespace; `global`'s for all that belongs to none.
     writers: Mutex<BTreeMap<Name, Writer>>,
 }
@@ -121,11 +122,12 @@ impl Log {
     ///
     /// A second call in one process, as in tests, changes nothing.
     pub fn start(settings: &Settings, directory: &Path) -> io::Result<Self> {
-        let (own, foreign) = settings.level.filters();
+        let [own, foreign, peers] = settings.level.filters();
         let log = Self(Arc::new(Shared {
             settings: settings.clone(),
             own,
             foreign,
+            peers,
             writers: Mutex::default(),
         }));
         log.open(&Name::global(), directory)?;
@@ -171,6 +173,9 @@ impl Log {
     fn lets_through(&self, metadata: &Metadata<'_>) -> bool {
         let filter = if modules::is_own(metadata.target()) {
             self.0.own
+        } else if metadata.target().starts_with("libp2p") {
+            // it warns of what is everyday among peers
+            self.0.peers
         } else {
             self.0.foreign
         };
@@ -249,11 +254,12 @@ mod tests {
     fn events_go_to_the_files_of_their_namespace() {
         let dir = tempfile::tempdir().unwrap();
         let (root, second) = (dir.path().join("log"), dir.path().join("second"));
-        let (own, foreign) = settings().level.filters();
+        let [own, foreign, peers] = settings().level.filters();
         let log = Log(Arc::new(Shared {
             settings: settings(),
             own,
             foreign,
+            peers,
             writers: Mutex::default(),
         }));
         let name: Name = "second".parse().unwrap();
@@ -264,7 +270,7 @@ mod tests {
             tracing::info!(height = 6, "a block");
             tracing::debug!("not to be seen");
             tracing::info!(target: "libp2p_swarm", "not to be seen either");
-            tracing::warn!(target: "libp2p_swarm", "to be seen");
+            tracing::error!(target: "libp2p_swarm", "to be seen");
             enter(&name);
             tracing::error!(reason = "a reason", "of second");
         });

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
+use super::Name;
 use super::health::{self, Troubles};
 use super::miner::{Miner, Signer};
 use super::peers::Neighbours;
@@ -58,6 +59,7 @@ pub(super) struct Namespace {
 impl Namespace {
     /// Opens all parts; consensus begins, and requests can be answered when this returns.
     pub(super) async fn open(
+        name: &Name,
         configuration: &Configuration,
         websockets: Kind,
         patience: Patience,
@@ -217,7 +219,8 @@ impl Namespace {
                 miner.follow_wallet(Arc::clone(wallet), chain.watch(), tasks.ending()),
             );
         }
-        tasks.spawn("tidying", tidy(pool.clone(), keys.clone(), tasks.ending()));
+        let tidying = tidy(name.clone(), pool.clone(), keys.clone(), tasks.ending());
+        tasks.spawn("tidying", tidying);
         troubles.phase(Phase::Serving);
         Ok(Self {
             paths: paths.clone(),
@@ -355,7 +358,17 @@ fn api_settings(settings: &Settings) -> ApiSettings {
 }
 
 /// Forgets what waited too long: transactions, and keys that were opened.
-async fn tidy(pool: Pool, keys: Option<Arc<KeyStore>>, mut ending: crate::tasks::Ending) {
+#[cfg_attr(
+    not(feature = "failpoints"),
+    expect(unused_variables, reason = "a fault point names the namespace")
+)]
+async fn tidy(
+    name: Name,
+    pool: Pool,
+    keys: Option<Arc<KeyStore>>,
+    mut ending: crate::tasks::Ending,
+) {
+    fail::fail_point!(&format!("node::tidying-of-{name}"));
     loop {
         tokio::select! {
             () = ending.begun() => return,

@@ -65,7 +65,7 @@ impl Running {
                 .build()
                 .map_err(StartError::Runtime)?;
             logging::within(&own, || {
-                let open = Namespace::open(&configuration, websockets, patience);
+                let open = Namespace::open(&own, &configuration, websockets, patience);
                 let namespace = runtime.block_on(open)?;
                 Ok::<_, StartError>((runtime, namespace))
             })

@@ -65,6 +65,8 @@ pub enum NodeError {
 
 /// Runs a node until it is told to stop.
 pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
+    // Reads FAILPOINTS where fault points are compiled in; they stay for the process's life.
+    std::mem::forget(fail::FailScenario::setup());
     let since = Instant::now();
     let Configuration {
         home,

@@ -6,10 +6,12 @@ use baton_chain::Migrations;
 
 /// The plan that a build with the feature `upgrade-example` can do, to practise on: it changes nothing in the state.
 #[cfg(feature = "upgrade-example")]
-pub const EXAMPLE: &str = "v2";
+const EXAMPLE: &str = "v2";
 
 /// All migrations of this program.
 pub fn migrations() -> Migrations {
+    // a program that is older than this one
+    fail::fail_point!("node::older", |_| Migrations::new());
     let migrations = Migrations::new();
     #[cfg(feature = "upgrade-example")]
     let migrations = migrations.with(EXAMPLE, |_| {
