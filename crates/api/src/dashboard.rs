@@ -28,6 +28,12 @@ const NO_INDEX: File = File {
         The API is described in <a href=\"../openapi.json\">openapi.json</a>.",
 };
 
+/// What the page may load and ask: this node, and nothing else.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+);
+
 /// What the files are, so that browsers load them again only when they are others.
 static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| FILES.iter().map(tag).collect());
 
@@ -70,6 +76,7 @@ pub(crate) fn page(path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
     let headers = response.headers_mut();
     headers.insert(header::ETAG, tag);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(
         header::X_FRAME_OPTIONS,
         HeaderValue::from_static("SAMEORIGIN"),

@@ -343,7 +343,12 @@ impl From<ChainError> for Fault {
 
 impl From<TraceError> for Fault {
     fn from(error: TraceError) -> Self {
-        Self::plain(told(&error))
+        let before = match &error {
+            // bytomd says no more
+            TraceError::Transaction { .. } => "given tx hash and block hash is mismatch: ",
+            _ => "",
+        };
+        Self::plain(format!("{before}{}", told(&error)))
     }
 }
 

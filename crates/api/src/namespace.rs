@@ -13,7 +13,12 @@ use crate::{
     fault::Fault,
     parts::Parts,
     reply::Answer,
-    serve::{cache::Cache, gate::Gate, lanes::Lanes, metrics::Metrics},
+    serve::{
+        cache::Cache,
+        gate::Gate,
+        lanes::{Lanes, awaited},
+        metrics::Metrics,
+    },
     settings::ApiSettings,
     table::{Fresh, Run, Table},
     websocket::Sockets,
@@ -99,11 +104,7 @@ impl Namespace {
                 self.lanes.run(endpoint.lane, work).await
             }
             Run::Async(run) => {
-                let answer = run(self, body.to_vec());
-                match tokio::time::timeout(self.settings.limits.response, answer).await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(crate::serve::lanes::late()),
-                }
+                awaited(self.settings.limits.response, run(self, body.to_vec())).await
             }
         };
         if let (Some(stamp), Ok(reply)) = (stamp, &answer) {

@@ -485,3 +485,81 @@ async fn a_rescan_begins_where_it_is_told() {
         })
     );
 }
+
+#[tokio::test]
+async fn an_instance_of_a_contract_is_followed() {
+    let world = World::new().with_alice().await;
+    world.run_to(2);
+    let contract = world
+        .ask("create-contract", r#"{"alias":"anyone","contract":"51"}"#)
+        .await
+        .data();
+    let build = |action: Value, neu: u64| {
+        json!({"actions": [
+            {"type": "spend_account", "account_alias": "alice", "asset_alias": "BTM", "amount": neu + 20_000_000},
+            action,
+        ]})
+    };
+    let register =
+        json!({"type": "register_contract", "asset_alias": "BTM", "amount": BTM, "contract": "51"});
+    let template = ask(&world, "build-transaction", build(register, BTM))
+        .await
+        .data();
+    submit(&world, &template).await;
+    world.advance();
+    let call = json!({"type": "control_program", "asset_alias": "BTM", "amount": 5 * BTM, "control_program": contract["call_program"]});
+    let template = ask(&world, "build-transaction", build(call, 5 * BTM))
+        .await
+        .data();
+    submit(&world, &template).await;
+    world.advance();
+
+    let block = world.ask("get-block", r#"{"block_height":4}"#).await.data();
+    let (transaction, coinbase) = (
+        &block["transactions"][1]["id"],
+        &block["transactions"][0]["id"],
+    );
+    let place = |id: &Value| json!({"tx_hash": id, "block_hash": block["hash"]});
+    let ids = ask(&world, "create-contract-instance", place(transaction))
+        .await
+        .data();
+    assert_eq!(ids.as_array().unwrap().len(), 1);
+    let instance = ask(&world, "get-contract-instance", json!({"trace_id": ids[0]}))
+        .await
+        .data();
+    let keys: Vec<&String> = instance.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["utxos", "tx_hash", "status", "unconfirmed"]);
+    assert_eq!(instance["utxos"][0]["amount"], 5 * BTM);
+    assert_eq!(&instance["tx_hash"], transaction);
+    assert_eq!(instance["status"], 2);
+    let program = hex::decode(contract["call_program"].as_str().unwrap()).unwrap();
+    let text = instance["utxos"][0]["program"].as_str().unwrap();
+    assert_eq!(text.len(), program.len().div_ceil(3) * 4, "in base 64");
+    ask(
+        &world,
+        "remove-contract-instance",
+        json!({"trace_id": ids[0]}),
+    )
+    .await
+    .json();
+    let (code, _) = ask(&world, "get-contract-instance", json!({"trace_id": ids[0]}))
+        .await
+        .refusal();
+    assert_eq!(code, "BTM000");
+
+    let (_, none) = ask(&world, "create-contract-instance", place(coinbase))
+        .await
+        .refusal();
+    assert!(none.contains("calls a contract"), "{none}");
+    let (_, other) = ask(
+        &world,
+        "create-contract-instance",
+        place(&json!("11".repeat(32))),
+    )
+    .await
+    .refusal();
+    assert!(
+        other.starts_with("given tx hash and block hash is mismatch"),
+        "{other}"
+    );
+}

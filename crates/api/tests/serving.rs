@@ -481,3 +481,53 @@ async fn any_method_will_do() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_listener_has_so_many_connections_and_no_more() {
+    let world = World::new();
+    let site = Site::new();
+    site.mount(GLOBAL, world.api.clone());
+    let settings = baton_handover::Settings::named("api").own_stop_signals();
+    let mut handover = baton_handover::Handover::begin(settings).await.unwrap();
+    let listener = handover
+        .tcp("api", "127.0.0.1:0".parse().unwrap())
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = handover.ready().await.unwrap();
+    let serve = tokio::spawn({
+        let (site, serving) = (site.clone(), serving.clone());
+        async move { site.serve(&serving, listener, 2).await }
+    });
+    let open = async || {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(b"POST /gas-rate HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = vec![0; 4_096];
+        let read = timeout(Duration::from_secs(10), stream.read(&mut answer)).await;
+        // closed at once, it may be reset
+        let count = read.expect("an answer or an end").unwrap_or(0);
+        (stream, count > 0)
+    };
+    let (first, second) = (open().await, open().await);
+    assert!(first.1 && second.1);
+    assert!(!open().await.1, "the third is closed");
+    drop(first);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !open().await.1 {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "there is room again"
+        );
+        tokio::task::yield_now().await;
+    }
+    drop(second);
+    serving.stop().await;
+    let ending = timeout(Duration::from_secs(40), serve)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(ending, baton_handover::Ending::Stopped);
+}

@@ -2,12 +2,13 @@
 
 use baton_ledger::Address;
 use baton_wallet::{
-    Page, WalletError,
+    WalletError,
     account::{Account, AccountName},
     chainkd::XPub,
 };
 use serde::Serialize;
 
+use super::{page, within};
 use crate::{
     fault::Fault,
     namespace::Namespace,
@@ -152,11 +153,9 @@ request! {
 
 fn list_addresses(namespace: &Namespace, request: ListAddresses) -> Answer {
     let name = AccountName::of(&request.account_id, &request.account_alias);
-    let page = Page {
-        from: request.from,
-        count: request.count,
-    };
-    Ok(Reply::of(&namespace.wallet()?.addresses(name, page)?))
+    let page = page(request.from, request.count)?;
+    let addresses = namespace.wallet()?.addresses(name, page)?;
+    Ok(Reply::of(&within(addresses)?))
 }
 
 request! {

@@ -2,12 +2,13 @@
 
 use baton_ledger::{Hash, program};
 use baton_wallet::{
-    Page, WalletError,
+    WalletError,
     account::AccountName,
-    answer::{HistoryFilter, TransactionInfo, UnspentFilter},
+    answer::{History, HistoryFilter, TransactionInfo, UnspentFilter},
 };
 use serde::Serialize;
 
+use super::{page, within};
 use crate::{
     fault::Fault,
     namespace::Namespace,
@@ -114,14 +115,13 @@ fn list(namespace: &Namespace, request: List) -> Answer {
         account_id: request.account_id,
         detail: request.detail,
         unconfirmed: request.unconfirmed,
-        page: Page {
-            from: request.from,
-            count: request.count,
-        },
+        page: page(request.from, request.count)?,
     };
     match namespace.wallet()?.transactions(&filter) {
         Err(WalletError::NoTransaction(_)) => Err(unlisted(&filter.id, filter.unconfirmed)),
-        history => Ok(Reply::of(&history?)),
+        Err(error) => Err(error.into()),
+        Ok(History::Details(entries)) => Ok(Reply::of(&within(entries)?)),
+        Ok(History::Summaries(entries)) => Ok(Reply::of(&within(entries)?)),
     }
 }
 
@@ -167,12 +167,10 @@ fn unspent(namespace: &Namespace, request: Unspent) -> Answer {
         id: request.id,
         unconfirmed: request.unconfirmed,
         smart_contract: request.smart_contract,
-        page: Page {
-            from: request.from,
-            count: request.count,
-        },
+        page: page(request.from, request.count)?,
     };
-    Ok(Reply::of(&namespace.wallet()?.unspent_outputs(&filter)?))
+    let outputs = namespace.wallet()?.unspent_outputs(&filter)?;
+    Ok(Reply::of(&within(outputs)?))
 }
 
 request! {

@@ -22,6 +22,8 @@ mod tokens;
 mod upgrades;
 mod walleting;
 
+use baton_wallet::Page;
+
 use crate::{
     fault::Fault,
     namespace::Namespace,
@@ -61,8 +63,54 @@ pub(crate) fn all() -> Vec<Endpoint> {
     all
 }
 
+/// Most entries of a list that are told at once.
+const MAX_ENTRIES: usize = 100_000;
+
+/// A page of a list. bytomd tells all of it if no page is named, however long it is; here that ends somewhere.
+fn page(from: usize, count: usize) -> Result<Page, Fault> {
+    match (from, count) {
+        (0, 0) => Ok(Page {
+            from: 0,
+            count: MAX_ENTRIES + 1,
+        }),
+        (_, count) if count > MAX_ENTRIES => Err(too_long()),
+        _ => Ok(Page { from, count }),
+    }
+}
+
+fn too_long() -> Fault {
+    Fault::plain(format!(
+        "more than {MAX_ENTRIES} entries: ask for pages of them, with from and count"
+    ))
+}
+
+/// The entries of a page, unless there are too many.
+fn within<T>(entries: Vec<T>) -> Result<Vec<T>, Fault> {
+    if entries.len() > MAX_ENTRIES {
+        return Err(too_long());
+    }
+    Ok(entries)
+}
+
 fn error(_: &Namespace, _: Ignored) -> Answer {
     Err(Fault::plain(
         "wallet not found, please check that the wallet is open",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_ends_somewhere() {
+        let counted = |from, count| page(from, count).ok().map(|page| (page.from, page.count));
+        assert_eq!(counted(0, 0), Some((0, MAX_ENTRIES + 1)));
+        assert_eq!(counted(5, 0), Some((5, 0)), "as in bytomd none");
+        assert_eq!(counted(5, 7), Some((5, 7)));
+        assert_eq!(counted(0, MAX_ENTRIES), Some((0, MAX_ENTRIES)));
+        assert_eq!(counted(0, MAX_ENTRIES + 1), None);
+        assert!(within(vec![(); MAX_ENTRIES]).is_ok());
+        assert!(within(vec![(); MAX_ENTRIES + 1]).is_err());
+    }
 }

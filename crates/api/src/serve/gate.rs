@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -54,6 +54,7 @@ impl Gate {
 
     /// Lets a request in. Without an address (a Unix socket) there is no limit for its client.
     pub(crate) fn enter(&self, client: Option<IpAddr>) -> Result<Pass<'_>, Full> {
+        let client = client.map(household);
         let pass = Pass {
             gate: self,
             client: None,
@@ -79,11 +80,22 @@ impl Gate {
     fn part(&self, client: &IpAddr) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
         let last = match client {
             IpAddr::V4(address) => address.octets()[3],
-            IpAddr::V6(address) => address.octets()[15],
+            IpAddr::V6(address) => address.octets()[7],
         };
         self.clients[usize::from(last) % PARTS]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who shares a share: an address of IPv4, and the 2^64 addresses of IPv6 that one subscriber has (RFC 6177).
+fn household(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        address => address,
     }
 }
 
@@ -119,6 +131,19 @@ mod tests {
         drop(first);
         let _again = gate.enter(client(1)).unwrap();
         assert_eq!(gate.in_hand(), 3);
+    }
+
+    #[test]
+    fn a_household_has_one_share() {
+        let gate = Gate::new(9, 2);
+        let enter = |text: &str| gate.enter(Some(text.parse().unwrap()));
+        let _first = enter("2001:db8::1").unwrap();
+        let _second = enter("2001:db8::ffff:1").unwrap();
+        assert_eq!(enter("2001:db8::2").err(), Some(Full::Client));
+        let _neighbour = enter("2001:db8:0:1::2").unwrap();
+        let _mapped = enter("::ffff:10.0.0.1").unwrap();
+        let _same = enter("10.0.0.1").unwrap();
+        assert_eq!(enter("10.0.0.1").err(), Some(Full::Client));
     }
 
     #[test]

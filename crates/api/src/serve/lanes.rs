@@ -1,9 +1,15 @@
 //! Where work is done that would hold up others: each kind of work has so many threads at most, so that keys that are opened (which takes
 //! long on purpose) or writes that wait for the disk leave room for those who only read.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::http::StatusCode;
+use futures_util::FutureExt;
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{fault::Fault, table::Lane};
@@ -66,28 +72,41 @@ impl Lanes {
 }
 
 /// The answer takes too long.
-pub(crate) fn late() -> Fault {
+fn late() -> Fault {
     Fault::transport(StatusCode::REQUEST_TIMEOUT, "BTM001", "")
 }
 
 /// Makes of a panic an answer: a fault of this program must not look like a fault of the network.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let said = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no reason given");
-        tracing::error!(
-            panic = said,
-            "a request met a fault of this program: report it"
-        );
-        Err(Fault::transport(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "BTM000",
-            "the node met a fault of its own with this request: see its log",
-        ))
-    })
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(own_fault)
+}
+
+/// The same for what is waited for, which has its limit of time too.
+pub(crate) async fn awaited<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(done) => done.unwrap_or_else(own_fault),
+        Err(_) => Err(late()),
+    }
+}
+
+fn own_fault<T>(panic: Box<dyn Any + Send>) -> Result<T, Fault> {
+    let said = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no reason given");
+    tracing::error!(
+        panic = said,
+        "a request met a fault of this program: report it"
+    );
+    Err(Fault::transport(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "BTM000",
+        "the node met a fault of its own with this request: see its log",
+    ))
 }
 
 #[cfg(test)]
@@ -148,5 +167,10 @@ mod tests {
                 .unwrap_err();
             assert_eq!(fault.status(), StatusCode::INTERNAL_SERVER_ERROR);
         }
+        let waiting = async { panic!("{}", "oh") };
+        let fault = awaited::<()>(Duration::from_secs(5), waiting)
+            .await
+            .unwrap_err();
+        assert_eq!(fault.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }
