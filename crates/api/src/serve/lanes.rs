@@ -92,6 +92,10 @@ pub(crate) async fn awaited<T>(
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "as it comes out of `catch_unwind`"
+)]
 fn own_fault<T>(panic: Box<dyn Any + Send>) -> Result<T, Fault> {
     let said = panic
         .downcast_ref::<String>()
