@@ -114,8 +114,7 @@ impl Wallet {
             let attached = self.attach(draft, block, &mut taken)?;
             Ok((attached, taken))
         })?;
-        // After the commit, so that whoever has the pool sees an output spent here or there.
-        self.pool().confirm(&taken.transactions, &taken.spent);
+        self.settle(&taken);
         Ok(attached)
     }
 
@@ -135,8 +134,15 @@ impl Wallet {
             }
             Ok((blocks.len().min(most), taken))
         })?;
-        self.pool().confirm(&taken.transactions, &taken.spent);
+        self.settle(&taken);
         Ok(count)
+    }
+
+    /// Takes out of the pool what blocks brought: after the commit, so that whoever has the pool sees an output spent here or there.
+    fn settle(&self, taken: &Taken) {
+        self.pool().confirm(&taken.transactions, &taken.spent);
+        // what was told since the commit had the block's transactions twice
+        self.changed();
     }
 
     /// Puts a block into a batch.

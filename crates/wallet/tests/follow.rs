@@ -401,6 +401,14 @@ fn every_change_of_an_answer_is_another_generation() {
     chain.mine(77, &program, vec![pay(1, 100, &program)]);
     chain.follow(&wallet);
     changed("a block");
+    let before = wallet.generation();
+    chain.mine(78, &program, vec![]);
+    chain.follow(&wallet);
+    assert!(
+        wallet.generation() >= before + 2,
+        "once for the store, once for the pool, which is settled after it"
+    );
+    changed("another block");
     let waiting = pay(2, 5, &program);
     assert!(wallet.add_unconfirmed(&waiting, NOW).unwrap());
     changed("a transaction in the pool");
