@@ -429,7 +429,7 @@ fn blocks_in_one_batch_make_the_wallet_that_they_make_one_by_one() {
         let (_, program) = account(&wallet, "alice", 1);
         let (_, to_bob) = account(&wallet, "bob", 2);
         let mut chain = Chain::default();
-        chain.mine_to(2);
+        chain.mine_to(1);
         chain.mine(77, &program, vec![pay(1, 100, &program)]);
         chain.follow(&wallet);
         let outputs = wallet.unspent_outputs(&UnspentFilter::default()).unwrap();
