@@ -19,7 +19,7 @@ use crate::settings::EngineSettings;
 use crate::silence::{Silence, role};
 use crate::status::{Board, Figures, Status};
 use crate::supervise::supervise;
-use crate::swarm::{Ear, Swarm};
+use crate::swarm::{Ear, Swarm, from_net};
 
 /// The consensus of one chain, running. Stop it with [`Engine::stop`]; dropped, it is aborted where it stands, as by a
 /// crash.
@@ -76,6 +76,11 @@ impl Engine {
         self.0.figures()
     }
 
+    /// How far each peer says to be, at any time.
+    pub fn claims(&self) -> Claims {
+        Claims(self.0.board.clone())
+    }
+
     /// From now on signs nothing up to and with this height that was not signed before: for a key that has signed on
     /// another machine.
     pub async fn raise_guard(&self, height: u64) -> Result<(), ConsensusError> {
@@ -95,6 +100,23 @@ impl Engine {
     /// `None` if the engine has panicked.
     pub async fn stop(self) -> Option<Lane> {
         self.0.stop().await
+    }
+}
+
+/// How far peers say to be. Cheap to clone; it does not keep the engine running.
+#[derive(Clone)]
+pub struct Claims(Arc<Board>);
+
+impl Claims {
+    /// The height of the peer's last block, if it has told.
+    pub fn height_of(&self, peer: &baton_network::PeerId) -> Option<u64> {
+        self.0.tip_of(&from_net(*peer))
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims").finish_non_exhaustive()
     }
 }
 

@@ -25,7 +25,7 @@ mod work;
 
 pub use codec::{CodecError, decode_certificate};
 pub use context::Patience;
-pub use engine::Engine;
+pub use engine::{Claims, Engine};
 pub use error::ConsensusError;
 pub use guard::{GuardCounts, GuardError};
 pub use host::ProposalsError;

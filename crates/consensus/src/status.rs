@@ -121,6 +121,12 @@ impl Board {
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The height of a peer's last block, as it says.
+    pub(crate) fn tip_of(&self, peer: &PeerId) -> Option<u64> {
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.get(peer)?.map(|claim| claim.tip)
+    }
+
     /// A peer is connected.
     pub(crate) fn connected(&self, peer: PeerId) {
         self.with_peers(|peers| {

@@ -98,7 +98,7 @@ fn to_net(peer: PeerId) -> net::PeerId {
     net::PeerId::from_bytes(&peer.to_bytes()).expect("both are libp2p's peer ids")
 }
 
-fn from_net(peer: net::PeerId) -> PeerId {
+pub(crate) fn from_net(peer: net::PeerId) -> PeerId {
     PeerId::from_bytes(&peer.to_bytes()).expect("both are libp2p's peer ids")
 }
 

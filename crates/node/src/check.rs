@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 
 use baton_ledger::{Address, Genesis};
 
 use crate::configuration::{Configuration, ConfigurationError};
 use crate::files;
 use crate::genesis;
-use crate::home::Home;
+use crate::home::{Home, Paths};
 use crate::lock::Lock;
 use crate::namespace::Name;
 use crate::node_key::NodeKey;
@@ -123,16 +124,9 @@ impl Check {
             settings,
             ..
         } = configuration;
-        for directory in [home.path(), paths.data.as_path(), paths.keystore.as_path()] {
-            if let Ok(Some(mode)) = files::open_to_others(directory) {
-                let what = format_args!(
-                    "mode {mode:04o} lets others look into it; `chmod 700 {}`",
-                    directory.display()
-                );
-                self.warning(directory.display(), what);
-            }
+        for warning in open_to_others(home, paths) {
+            self.warning(warning.place, warning.what);
         }
-        self.keys(paths);
         match NodeKey::read(&paths.node_key) {
             Ok(key) => match genesis::of_home(&home.genesis(), &settings.chain_id, &key) {
                 Ok(genesis) => self.chain(configuration, &genesis, &key),
@@ -146,24 +140,6 @@ impl Check {
             }
         }
         self.ports(configuration);
-    }
-
-    /// Key files of the wallet, which are encrypted but nobody's business.
-    fn keys(&mut self, paths: &crate::home::Paths) {
-        for entry in std::fs::read_dir(&paths.keystore)
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let path = entry.path();
-            if let Ok(Some(mode)) = files::open_to_others(&path) {
-                let what = format_args!(
-                    "mode {mode:04o} lets others read this key file; `chmod 600 {}`",
-                    path.display()
-                );
-                self.warning(path.display(), what);
-            }
-        }
     }
 
     fn chain(&mut self, configuration: &Configuration, genesis: &Genesis, key: &NodeKey) {
@@ -208,6 +184,24 @@ impl Check {
             }
         }
     }
+}
+
+/// Directories that others can look into, and key files of the wallet that they can read: those are encrypted, and nobody's
+/// business all the same.
+pub(crate) fn open_to_others(home: &Home, paths: &Paths) -> Vec<Problem> {
+    let directories = [home.path(), &paths.data, &paths.keystore].map(Path::to_owned);
+    let keys = std::fs::read_dir(&paths.keystore).into_iter().flatten();
+    let keys = keys.flatten().map(|entry| entry.path());
+    let all = directories.into_iter().map(|path| (path, 0o700));
+    let all = all.chain(keys.map(|path| (path, 0o600)));
+    all.filter_map(|(path, good)| {
+        let mode = files::open_to_others(&path).ok()??;
+        let path = path.display();
+        let what =
+            format_args!("mode {mode:04o} lets others look into it; `chmod {good:o} {path}`");
+        Some(Problem::new(&path, what))
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -204,6 +204,7 @@ impl Patience {
     /// Ends a part; says in the log if it took too long and was left alone.
     pub(crate) async fn end(&self, part: &'static str, work: impl Future<Output = ()>) -> bool {
         tell_status(&format!("stopping: {part}"));
+        ask_for_time(self.grace() + HURRIED);
         let since = Instant::now();
         tokio::select! {
             () = work => {
@@ -220,6 +221,13 @@ impl Patience {
 
 fn took(since: Instant) -> String {
     format!("{:.1}ms", since.elapsed().as_secs_f64() * 1e3)
+}
+
+/// Asks the service manager not to lose patience within this time.
+fn ask_for_time(time: Duration) {
+    let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+    // as with `tell_status`, nobody may listen
+    let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(micros)]);
 }
 
 /// What `systemctl status` shows.

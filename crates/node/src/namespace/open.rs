@@ -177,7 +177,7 @@ impl Namespace {
             keys: keys.clone(),
             tokens,
             feeds,
-            peers: Arc::new(Neighbours::new(&network, engine.watch(), &chain, settings)),
+            peers: Arc::new(Neighbours::new(&network, &engine, &chain, settings)),
             mining: Arc::clone(&miner) as Arc<dyn baton_api::Mining>,
             rescan: Arc::new(super::peers::Rescan(rescanner)),
             tracer: Some(tracer.clone()),

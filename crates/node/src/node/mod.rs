@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use crate::check;
 use crate::configuration::Configuration;
 use crate::control::{self, Command};
 use crate::lock::Lock;
@@ -89,7 +90,7 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
         home = %home.path().display(),
         "batond starts"
     );
-    for warning in &warnings {
+    for warning in warnings.iter().chain(&check::open_to_others(&home, &paths)) {
         warn!("{warning}");
     }
 

@@ -5,7 +5,7 @@ use std::error::Error;
 use baton_ledger::{Address, AssetId, Output};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Node, slots::Event};
 use crate::configuration::Configuration;
@@ -174,6 +174,9 @@ impl Opening {
         self.log
             .open(&self.name, &configuration.paths.log)
             .map_err(|error| format!("its log: {error}"))?;
+        for warning in &configuration.warnings {
+            warn!(namespace = %self.name, "{warning}");
+        }
         let (name, patience) = (self.name, self.patience);
         Running::start(name, configuration, Some(lock), self.websockets, patience)
             .await

@@ -348,7 +348,13 @@ pub const KEYS: &[Key] = &[
         "web.closed",
         Switch,
         "false",
-        "Do not serve the dashboard; no browser is opened either way",
+        "Do not open a browser; this node opens none either way",
+    ),
+    used(
+        "web.dashboard",
+        Switch,
+        "true",
+        "Serve the dashboard at /dashboard/",
     ),
     used(
         "ws.max_num_websockets",

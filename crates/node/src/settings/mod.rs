@@ -171,7 +171,7 @@ impl Judge<'_> {
             api: Api {
                 auth_disabled: values.switch("auth.disable"),
                 trust_loopback: values.switch("auth.trust_loopback"),
-                dashboard: !values.switch("web.closed"),
+                dashboard: values.switch("web.dashboard"),
                 max_websockets: self.count("ws.max_num_websockets"),
                 max_websocket_requests: self.count("ws.max_num_concurrent_reqs"),
                 max_body_bytes: self.count("api.max_body"),
