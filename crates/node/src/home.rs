@@ -41,6 +41,15 @@ impl Home {
         }
     }
 
+    /// The same, whatever directory the process goes to; paths are told to clients.
+    #[must_use]
+    pub fn absolute(self) -> Self {
+        match std::path::absolute(&self.0) {
+            Ok(path) => Self(path),
+            Err(_) => self,
+        }
+    }
+
     /// Its directory.
     pub fn path(&self) -> &Path {
         &self.0

@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
     let trace = given.get_flag("trace");
     let environment = Environment::of_process();
     let flag = given.get_one::<String>("home").map(String::as_str);
-    let home = Home::find(flag, &environment);
+    let home = Home::find(flag, &environment).absolute();
     let done = match name {
         "init" => init(&home, given),
         "version" => {

@@ -112,13 +112,9 @@ impl Follower {
             };
             tokio::select! {
                 () = ending.begun() => break,
-                wish = self.wishes.recv() => {
-                    if let Some(height) = wish {
-                        self.rescan(height).await;
-                        agreed = None;
-                    } else if troubled {
-                        tokio::time::sleep(patience).await;
-                    }
+                Some(height) = self.wishes.recv() => {
+                    self.rescan(height).await;
+                    agreed = None;
                 }
                 () = pause => {}
             }

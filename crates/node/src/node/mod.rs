@@ -106,7 +106,7 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
 
     let (hurry, hurried) = watch::channel(false);
     let patience = Patience::new(settings.stop_grace, hurried);
-    let (events, happened) = mpsc::unbounded_channel();
+    let (events, mut happened) = mpsc::unbounded_channel();
     let site = Site::new();
     let mut slots = Slots::new(site.clone(), events.clone());
     let global = Name::global();
@@ -163,9 +163,9 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
         "batond is ready"
     );
 
-    let end = node.live(&mut signals, commanded, happened).await;
+    let end = node.live(&mut signals, commanded, &mut happened).await;
 
-    let stopping = node.stop(&site, &mut clients);
+    let stopping = node.stop(&mut clients, &mut happened);
     let hurried = async {
         let signal = signals.next().await;
         warn!(signal, "a second signal: nothing is waited for any more");
@@ -214,7 +214,7 @@ impl Node {
         &mut self,
         signals: &mut Signals,
         mut commands: mpsc::Receiver<Command>,
-        mut events: mpsc::UnboundedReceiver<Event>,
+        events: &mut mpsc::UnboundedReceiver<Event>,
     ) -> End {
         let ended = self.serving.draining();
         tokio::pin!(ended);
@@ -289,7 +289,11 @@ impl Node {
     }
 
     /// Stops everything: requests first, the stores last.
-    async fn stop(&mut self, site: &Site, served: &mut JoinSet<Ending>) {
+    async fn stop(
+        &mut self,
+        served: &mut JoinSet<Ending>,
+        events: &mut mpsc::UnboundedReceiver<Event>,
+    ) {
         for (_, running) in self.slots.running() {
             running.refuse_work();
         }
@@ -298,11 +302,21 @@ impl Node {
         self.patience.end("requests", drained).await;
         served.abort_all();
         stop_all(&mut self.slots).await;
-        // one that was being started or stopped when we were told to stop has a runtime of its own, which ends with us
-        if self.slots.is_busy() {
-            warn!("a namespace was being started or stopped; it is left alone");
-        }
-        site.unmount(Name::global().as_str());
+        // some may have been on their way up or down when we were told to stop
+        let slots = &mut self.slots;
+        let rest = async {
+            while slots.is_busy()
+                && let Some(event) = events.recv().await
+            {
+                match event {
+                    Event::Started(name, result) => slots.started(&name, result),
+                    Event::Stopped(name) => slots.stopped(&name),
+                    Event::Died(..) => {}
+                }
+                stop_all(slots).await;
+            }
+        };
+        self.patience.end("namespaces on their way", rest).await;
     }
 }
 
