@@ -37,9 +37,8 @@ fn at_the_height_of_a_plan_the_node_halts_tells_and_goes_on_reading() {
         fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let log = home.log();
     let line = format!("UPGRADE \\\"no-such\\\" NEEDED at height: {height}: a&b");
-    assert!(log.contains(&line), "{log}");
+    wait("the line that says so", || home.log().contains(&line));
     // reads go on, and the height is that of the plan, as supervisors of Cosmos nodes expect it
     let count = node.ask("/get-block-count", "");
     assert_eq!(count["data"]["block_count"], height - 1);
