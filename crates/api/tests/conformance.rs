@@ -516,6 +516,9 @@ async fn refusals_are_bytomds() {
             "{path} {body}"
         );
     }
+    // names of fields are read in any case, also within actions
+    let any_case = r#"{"Actions":[{"type":"retire","AMOUNT":5,"Asset_Alias":"BTM"}]}"#;
+    world.ask("build-transaction", any_case).await.data();
     let twice = format!(
         r#"{{"root_xpubs":["{0}","{0}"],"quorum":1,"alias":"a"}}"#,
         common::XPUB

@@ -292,7 +292,9 @@ async fn a_client_has_so_many_requests_in_hand_and_no_more() {
         waiting.push(stream);
     }
     // the two are in hand as soon as a third is refused
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     let refused = loop {
+        assert!(tokio::time::Instant::now() < deadline, "a third is refused");
         let mut third = TcpStream::connect(address).await.unwrap();
         third
             .write_all(b"POST /net-info HTTP/1.1\r\nhost: x\r\n\r\n")

@@ -103,11 +103,23 @@ impl Build {
     fn read(self) -> BuildRequest {
         BuildRequest {
             base_transaction: self.base_transaction.0,
-            actions: self.actions,
+            actions: self.actions.into_iter().map(fold_names).collect(),
             ttl: self.ttl.0,
             time_range: self.time_range,
         }
     }
+}
+
+/// Names of fields in small letters: Go reads them in any case. One that is written as it should be comes first.
+fn fold_names(action: Map<String, Value>) -> Map<String, Value> {
+    let mut folded = Map::new();
+    for (name, value) in action {
+        let small = name.to_ascii_lowercase();
+        if name == small || !folded.contains_key(&small) {
+            folded.insert(small, value);
+        }
+    }
+    folded
 }
 
 fn build(namespace: &Namespace, request: Build) -> Answer {

@@ -37,6 +37,8 @@ pub(super) struct Session {
     news: broadcast::Receiver<Arc<NewTransaction>>,
     /// News that this client will not get.
     dropped: u64,
+    /// When it was last asked whether it is there.
+    asked: Option<Instant>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -104,6 +106,7 @@ impl Session {
             queue: live.collect(),
             subscription: label.subscription,
             dropped: label.dropped,
+            asked: None,
             news: namespace.sockets.news.subscribe(),
             socket: socket.message_limit(settings.message_bytes),
             namespace: Arc::clone(namespace),
@@ -160,9 +163,7 @@ impl Session {
         }
         let blocks = self.subscription.next_height().is_some();
         let mut closing = namespace.sockets.closing.subscribe();
-        let ping = namespace.settings.websockets.ping;
-        let heard = self.socket.last_heard();
-        let quiet = tokio::time::sleep_until((heard + ping).into());
+        let quiet = tokio::time::sleep_until(self.patience().into());
         let wake = tokio::select! {
             biased;
             _ = closing.wait_for(|closing| *closing) => Wake::Closing,
@@ -179,45 +180,36 @@ impl Session {
                 self.learn(news);
                 Ok(())
             }
-            Wake::Quiet => self.ask_whether_there(heard).await,
+            Wake::Quiet => self.ask_whether_there().await,
         }
     }
 
-    /// Sends a ping, and waits as long again for any sign of life.
-    async fn ask_whether_there(&mut self, heard: Instant) -> Result<(), End> {
+    /// When the client is to be asked whether it is there, or, once it was asked, given up.
+    fn patience(&self) -> Instant {
         let ping = self.namespace.settings.websockets.ping;
+        self.unanswered().unwrap_or(self.socket.last_heard()) + ping
+    }
+
+    /// When it was asked, if nothing came from it since.
+    fn unanswered(&self) -> Option<Instant> {
+        self.asked.filter(|asked| *asked > self.socket.last_heard())
+    }
+
+    /// Asks a client that says nothing whether it is there, or gives it up if it was asked.
+    async fn ask_whether_there(&mut self) -> Result<(), End> {
+        if Instant::now() < self.patience() {
+            // it was heard of meanwhile
+            return Ok(());
+        }
+        if self.unanswered().is_some() {
+            return Err(End::Silent);
+        }
         let sent = self.socket.send(Message::Ping(Vec::new().into()));
         if !matches!(timeout(SLICE, sent).await, Ok(Ok(()))) {
             return Err(End::Silent);
         }
-        let deadline = Instant::now() + ping;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // what comes meanwhile is not lost: events are handled, news wait
-            match timeout(left.min(SLICE), self.socket.next()).await {
-                Ok(event) => return self.hear(event),
-                Err(_) if self.socket.last_heard() > heard => return Ok(()),
-                Err(_) if left.is_zero() => return Err(End::Silent),
-                Err(_) => {
-                    if *self.namespace.sockets.closing.borrow() {
-                        return Err(End::Close);
-                    }
-                    if self.has_work() {
-                        // whoever is sent something shows by taking it that it is there
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-
-    fn has_work(&self) -> bool {
-        let tip = self.namespace.parts.chain.tip().height;
-        let behind = self
-            .subscription
-            .next_height()
-            .is_some_and(|next| next <= tip);
-        behind || (self.subscription.wants_transactions() && !self.news.is_empty())
+        self.asked = Some(Instant::now());
+        Ok(())
     }
 
     /// Sends what is next, and hears the client meanwhile.
