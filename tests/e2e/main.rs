@@ -8,6 +8,7 @@ mod fetching;
 mod handover;
 mod plans;
 mod processes;
+mod relay;
 mod support;
 mod telling;
 mod upstream;

@@ -34,14 +34,14 @@ fn link_or_copy(from: &Path, to: &PathBuf) {
 }
 
 /// The versions that were started, in order.
-fn started(home: &Home) -> Vec<String> {
+pub(crate) fn started(home: &Home) -> Vec<String> {
     events(home, "start")
         .iter()
         .map(|event| event["version"].as_str().unwrap().to_owned())
         .collect()
 }
 
-fn events(home: &Home, kind: &str) -> Vec<serde_json::Value> {
+pub(crate) fn events(home: &Home, kind: &str) -> Vec<serde_json::Value> {
     fs::read_to_string(home.at("mocknode-events.jsonl"))
         .unwrap_or_default()
         .lines()
@@ -51,7 +51,7 @@ fn events(home: &Home, kind: &str) -> Vec<serde_json::Value> {
 }
 
 /// The supervisor's own events of a kind.
-fn told(home: &Home, kind: &str) -> Vec<serde_json::Value> {
+pub(crate) fn told(home: &Home, kind: &str) -> Vec<serde_json::Value> {
     fs::read_to_string(home.root().join(".baton/events.jsonl"))
         .unwrap_or_default()
         .lines()

@@ -285,6 +285,7 @@ async fn height(home: &Home) -> Option<u64> {
             rpc_address: None,
             grpc_address: String::new(),
             node_args: Vec::new(),
+            control_dir: None,
         });
     heights.read_network().await.ok().map(|r| r.height)
 }

@@ -49,6 +49,7 @@ pub use error::HandoverError;
 pub use exclusive::{Borrowed, BoxError, Exclusive, ExclusiveError, Gone};
 pub use handover::Handover;
 pub use held::{Candidate, Holder, HolderError, Introducing};
+pub use life::Life;
 pub use listen::{
     InheritError, ListenError, TcpListener, UdpSocket, UnixAddress, UnixDatagram, UnixListener,
     UnixSeqpacket, UnixSeqpacketListener,

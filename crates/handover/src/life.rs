@@ -10,15 +10,15 @@ use tokio::io::Interest;
 
 use crate::sys::{self, Registered};
 
-/// A process that is watched through a pidfd.
+/// A process that is watched through a pidfd: that very process, even if its number is given to another.
 #[derive(Debug)]
-pub(crate) struct Life {
+pub struct Life {
     pidfd: Registered,
 }
 
 impl Life {
     /// Watches the process of this number, which must be known to live still (a child that was not waited for, a peer that has just spoken).
-    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+    pub fn of(pid: u32) -> io::Result<Self> {
         let pid = i32::try_from(pid)
             .ok()
             .and_then(Pid::from_raw)
@@ -38,7 +38,7 @@ impl Life {
     }
 
     /// Waits until the process is gone. Cancel-safe.
-    pub(crate) async fn ended(&self) {
+    pub async fn ended(&self) {
         // A pidfd that cannot be waited for any more is no news of a death.
         if self.pidfd.readable().await.is_err() {
             std::future::pending::<()>().await;
@@ -46,7 +46,7 @@ impl Life {
     }
 
     /// Whether the process is gone.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         let mut poll = [PollFd::new(&self.pidfd, PollFlags::IN)];
         let now = Timespec {
             tv_sec: 0,
@@ -56,8 +56,17 @@ impl Life {
     }
 
     /// Ends the process at once; one that is gone already is no error.
-    pub(crate) fn kill(&self) -> io::Result<()> {
-        match pidfd_send_signal(&self.pidfd, Signal::KILL) {
+    pub fn kill(&self) -> io::Result<()> {
+        self.send(Signal::KILL)
+    }
+
+    /// Sends the process a signal, by its number; one that is gone already is no error.
+    pub fn signal(&self, number: i32) -> io::Result<()> {
+        self.send(named(number)?)
+    }
+
+    fn send(&self, signal: Signal) -> io::Result<()> {
+        match pidfd_send_signal(&self.pidfd, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
@@ -70,9 +79,11 @@ pub(crate) fn signal(pid: u32, number: i32) -> io::Result<()> {
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| io::Error::other("no process has this number"))?;
-    let signal =
-        Signal::from_named_raw(number).ok_or_else(|| io::Error::other("no such signal"))?;
-    Ok(rustix::process::kill_process(pid, signal)?)
+    Ok(rustix::process::kill_process(pid, named(number)?)?)
+}
+
+fn named(number: i32) -> io::Result<Signal> {
+    Signal::from_named_raw(number).ok_or_else(|| io::Error::other("no such signal"))
 }
 
 #[cfg(test)]

@@ -95,6 +95,10 @@ pub struct Running {
 
 /// Everything that the decision depends on.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub struct Facts<'a> {
     /// The plan.
     pub plan: &'a Plan,
@@ -108,6 +112,8 @@ pub struct Facts<'a> {
     pub heights: Heights,
     /// What the child does.
     pub child: Child,
+    /// The child says, since the file was last written, that it has halted for this very plan.
+    pub halted: bool,
     /// The chain's stores were written well after the plan file: the chain went on without it.
     pub chain_went_on: bool,
     /// The last height that the validator signed, if it is one and the node is down. It may be ahead of
@@ -137,6 +143,8 @@ pub enum Because {
     HeightReached(u64),
     /// The node wrote the plan, and the chain stands just below its height.
     Halted(u64),
+    /// The node says that it has halted for the plan.
+    NodeHalted,
     /// The node wrote the plan in its own life and gives no height.
     NodeSaysSo,
     /// The node wrote the plan in its own life and died.
@@ -192,6 +200,9 @@ pub fn due(facts: &Facts<'_>) -> Verdict {
         && !own_word
     {
         return V::Never(R::Older);
+    }
+    if facts.halted && matches!(facts.child, Child::Alive { .. }) {
+        return V::Switch(B::NodeHalted);
     }
     match facts.heights.latest {
         Some(at) if facts.author == Author::Operator => {
@@ -271,6 +282,7 @@ impl Because {
             Self::Halted(at) => {
                 format!("the node wrote the plan and the chain stands at height {at}")
             }
+            Self::NodeHalted => "the node says that it has halted for the plan".to_owned(),
             Self::NodeSaysSo => "the node wrote the plan and gives no height".to_owned(),
             Self::NodeDied => "the node wrote the plan and ended".to_owned(),
             Self::PendingAtStart => {

@@ -12,6 +12,7 @@ fn facts<'a>(plan: &'a Plan, running: &'a Running) -> Facts<'a> {
         running,
         heights: Heights::default(),
         child: Child::Alive { asked: true },
+        halted: false,
         chain_went_on: false,
         signed: None,
         skipped: false,
@@ -74,6 +75,14 @@ fn what_must_switch() {
                 f.heights.still_for = STANDSTILL;
             },
             Because::Halted(H - 1),
+        ),
+        (
+            "it says itself that it has halted, one block below, at this moment",
+            |f| {
+                f.heights = at(H - 1);
+                f.halted = true;
+            },
+            Because::NodeHalted,
         ),
         (
             "halted with its RPC closed to us",

@@ -9,7 +9,7 @@ use crate::due::{Author, Child, Facts, Heights, Running, Verdict, Written, due};
 use crate::plan::{Fingerprint, Plan, PlanError, PlanFile};
 
 /// What is left for the next supervisor about the node that was started last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastLife {
     /// The release, by its label.
     pub release: String,
@@ -27,6 +27,15 @@ pub struct LastLife {
     pub too_early: Option<Fingerprint>,
     /// How many nodes this home has seen.
     pub generation: u64,
+    /// The process that is to take over from it, while one is.
+    #[serde(default)]
+    pub candidate: Option<ProcessId>,
+    /// Processes that have handed over and finish what they have in hand.
+    #[serde(default)]
+    pub leaving: Vec<ProcessId>,
+    /// What it was started with, by its hash: another command line needs another process.
+    #[serde(default)]
+    pub command: Option<String>,
 }
 
 /// A process, told apart from a later one with the same number.
@@ -57,6 +66,8 @@ pub struct Dossier {
     lowest: Option<u64>,
     latest: Option<u64>,
     latest_since: Duration,
+    /// The plan for which the node says that it has halted.
+    halted: Option<(String, u64)>,
     asked: bool,
     /// Counts how often the heights were forgotten: an answer to an older question is no fact.
     question: u64,
@@ -145,6 +156,19 @@ impl Dossier {
         self.lowest = Some(self.lowest.map_or(height, |lowest| lowest.min(height)));
     }
 
+    /// The node says that it has halted, and for which plan, or that it has not.
+    pub fn saw_halt(&mut self, question: u64, halted: Option<(String, u64)>) {
+        if question == self.question {
+            self.halted = halted;
+        }
+    }
+
+    /// A node that was found running goes on living; this writing of the plan file lay there when it was started.
+    pub fn go_on_with_life(&mut self, began: Option<Fingerprint>) {
+        self.at_start_of_this_life = Some(Then(began));
+        self.forget_heights();
+    }
+
     /// A node is about to be started.
     pub fn begin_life(&mut self) {
         self.at_start_of_this_life = Some(Then(self.fingerprint()));
@@ -214,6 +238,10 @@ impl Dossier {
                 still_for: now.saturating_sub(self.latest_since),
             },
             child,
+            halted: self
+                .halted
+                .as_ref()
+                .is_some_and(|(name, height)| *name == plan.name && *height == plan.height),
             chain_went_on: circumstances.chain_went_on,
             signed: circumstances.signed,
             skipped: circumstances.skipped,
@@ -239,6 +267,7 @@ impl Dossier {
     fn forget_heights(&mut self) {
         self.lowest = None;
         self.latest = None;
+        self.halted = None;
         self.asked = false;
         self.question += 1;
     }
@@ -311,6 +340,7 @@ mod tests {
             plan_file_at_end: None,
             too_early: None,
             generation: 1,
+            ..LastLife::default()
         };
         let mut dossier = Dossier::new(Some(&last), "genesis");
         dossier.saw_file(Some(old.clone()), None);

@@ -148,6 +148,11 @@ impl Layout {
         self.root().join(".baton")
     }
 
+    /// Where a node shows that it can hand over to the next process, and where that finds it.
+    pub fn control_dir(&self) -> PathBuf {
+        self.baton().join("handover")
+    }
+
     /// The upgrade's name as it is compared and used: lower-cased unless that is turned off.
     pub fn cased(&self, name: &str) -> String {
         if self.recase {

@@ -80,6 +80,7 @@ mod tests {
             plan_file_at_end: None,
             too_early: None,
             generation: 3,
+            ..LastLife::default()
         };
         records.save_last_life(&life).unwrap();
         assert_eq!(records.last_life(), Some(life));

@@ -31,7 +31,11 @@ pub(crate) struct Snapshot {
 struct Entry {
     path: String,
     bytes: u64,
-    blake3: String,
+    /// Of a file that was copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blake3: Option<String>,
+    /// A second name of a file that is never changed again.
+    linked: bool,
 }
 
 impl Snapshot {
@@ -90,26 +94,34 @@ fn copy(
             let is_table = name
                 .extension()
                 .is_some_and(|extension| extension == "sst" || extension == "ldb");
-            if !is_table || fs::hard_link(&source, &copied).is_err() {
+            let linked = is_table && fs::hard_link(&source, &copied).is_ok();
+            if !linked {
                 fs::copy(&source, &copied).map_err(at(&copied))?;
                 File::open(&copied)
                     .and_then(|file| file.sync_all())
                     .map_err(at(&copied))?;
             }
-            files.push(entry_of(&copied, &name).map_err(at(&copied))?);
+            files.push(entry_of(&copied, &name, linked).map_err(at(&copied))?);
         }
     }
     let into = target.join(below);
     disk::sync_dir(&into).map_err(at(&into))
 }
 
-fn entry_of(file: &Path, name: &Path) -> io::Result<Entry> {
-    let mut hasher = blake3::Hasher::new();
-    let bytes = io::copy(&mut File::open(file)?, &mut hasher)?;
+fn entry_of(file: &Path, name: &Path, linked: bool) -> io::Result<Entry> {
+    let mut opened = File::open(file)?;
+    let mut bytes = opened.metadata()?.len();
+    let mut blake3 = None;
+    if !linked {
+        let mut hasher = blake3::Hasher::new();
+        bytes = io::copy(&mut opened, &mut hasher)?;
+        blake3 = Some(hasher.finalize().to_hex().to_string());
+    }
     Ok(Entry {
         path: name.display().to_string(),
         bytes,
-        blake3: hasher.finalize().to_hex().to_string(),
+        blake3,
+        linked,
     })
 }
 
@@ -132,13 +144,14 @@ mod tests {
         let told: serde_json::Value =
             serde_json::from_slice(&fs::read(target.join(MANIFEST)).unwrap()).unwrap();
         assert_eq!(told["height"], 9);
-        let table = told["files"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|entry| entry["path"] == "app.db/1.sst")
-            .unwrap();
-        assert_eq!(table["blake3"], blake3::hash(b"table").to_hex().as_str());
+        let entry = |path| {
+            let files = told["files"].as_array().unwrap();
+            files.iter().find(|entry| entry["path"] == path).unwrap()
+        };
+        let hash = blake3::hash(b"1").to_hex();
+        assert_eq!(entry("app.db/CURRENT")["blake3"], hash.as_str());
+        assert_eq!(entry("app.db/1.sst")["linked"], true);
+        assert_eq!(entry("app.db/1.sst").get("blake3"), None);
         let error = write(&data, &target, 9).unwrap_err();
         assert!(error.contains("not empty"), "{error}");
     }

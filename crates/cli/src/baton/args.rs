@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use crate::commands::backup::{BackupArgs, RestoreArgs, RollbackArgs};
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::handover::{GenerationsArgs, UpgradeArgs};
+use crate::commands::reload::{ReloadArgs, RetryArgs};
 use crate::commands::tell::{EventsArgs, StatusArgs};
 use crate::demo;
 
@@ -137,6 +138,16 @@ pub(crate) enum Command {
     /// chain, room for the backup, whether the chain's height can be seen, and more, each with what
     /// to do. Exit code 1 if the next upgrade would fail.
     Doctor(DoctorArgs),
+    /// Put another process in the place of the node's, now
+    ///
+    /// The same binary or another, without a height. A node that can hand over answers until the new process has taken over its
+    /// sockets, connections and data: no client notices. Every other node is stopped and started. Exit code 1 if the node
+    /// serves on as before.
+    Reload(ReloadArgs),
+    /// Try an upgrade again that failed while the old node answers on
+    ///
+    /// See `status` for what failed. The next start of the supervisor tries again as well.
+    Retry(RetryArgs),
     /// Ask a running server to hand over to a new process of its own
     ///
     /// For servers built with baton-handover, whatever they serve; it has nothing to do with the

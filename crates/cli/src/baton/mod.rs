@@ -11,7 +11,7 @@ use baton_supervisor::life::Exit;
 use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command, Format, HomeFlags, part};
-use crate::commands::{self, Outcome, backup, doctor, handover, stage, tell, version};
+use crate::commands::{self, Outcome, backup, doctor, handover, reload, stage, tell, version};
 use crate::completion;
 use crate::console::err;
 use crate::context::{Context, Face};
@@ -82,6 +82,8 @@ fn act(context: Context, command: Command) -> Outcome {
         Command::Restore(args) => backup::restore(&context, &args),
         Command::Rollback(args) => backup::rollback(&context, &args),
         Command::Doctor(args) => doctor::doctor(&context, &args),
+        Command::Reload(args) => reload::reload(&context, &args),
+        Command::Retry(args) => reload::retry(&context, &args),
         Command::Upgrade(args) => handover::upgrade(args),
         Command::Generations(args) => handover::generations(&args),
         Command::Demo(args) => {

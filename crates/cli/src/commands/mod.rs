@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod doctor;
 pub(crate) mod handover;
+pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod stage;
 pub(crate) mod tell;

@@ -354,6 +354,7 @@ mod tests {
             ended: false,
             plan_file_at_end: None,
             too_early: None,
+            ..baton_supervisor::facts::LastLife::default()
         };
         let records = Records::new(&home.path().join("cosmovisor/.baton"));
         records.save_last_life(&life).unwrap();

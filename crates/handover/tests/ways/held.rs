@@ -212,7 +212,7 @@ async fn a_supervisor_with_ways_of_its_own_introduces_what_it_has_started() {
     for (dry_run, outcome) in [(true, Outcome::Rehearsed), (false, Outcome::HandedOver)] {
         let mut command = self::command(&server);
         let candidate = Candidate::prepare(&mut command).unwrap();
-        let mut child = command.spawn().unwrap();
+        let child = command.spawn().unwrap();
         drop(command);
         let terms = Introducing {
             dry_run,

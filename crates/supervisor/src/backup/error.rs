@@ -147,6 +147,14 @@ pub enum BackupError {
         /// What is wrong.
         why: String,
     },
+    /// What the node wrote for a snapshot is not what it says.
+    #[error("the node's snapshot is not sound: {}: {why}; nothing was changed, and it is removed", .path.display())]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,
@@ -166,7 +174,7 @@ fn room_hint(how: Method) -> &'static str {
         Method::Copy => {
             "free some space there or name a larger disk in DAEMON_DATA_BACKUP_DIR; on the file system of the data itself, BATON_BACKUP_MODE=auto links or clones files and needs little"
         }
-        Method::Hardlink | Method::Reflink => {
+        Method::Hardlink | Method::Reflink | Method::Snapshot => {
             "free some space there or name a larger disk in DAEMON_DATA_BACKUP_DIR"
         }
     }

@@ -1,7 +1,7 @@
 //! A copy of the data directory that costs almost nothing where the file system helps, and that is
 //! known to be whole.
 //!
-//! Four ideas carry it:
+//! Five ideas carry it:
 //!
 //! - Most of an LSM store is immutable, so sharing those files is as safe as copying them, and a
 //!   copy of 10 GiB becomes a copy of some megabytes ([`Mode`]).
@@ -9,6 +9,7 @@
 //!   is durable: a directory called `data-backup-…` is complete, or Cosmovisor made it.
 //! - Its manifest, written last, tells what every file was, so it can be verified before it is
 //!   needed ([`verify`]) and again before it is used ([`restore`]).
+//! - A node that can write a snapshot of itself need not be stopped for it ([`Snapshot`]).
 //! - Nothing of the operator's is removed: a restore puts the present data aside, whole.
 //!
 //! Everything here blocks: call it on a thread that may.
@@ -32,6 +33,7 @@ mod prune;
 mod restore;
 mod settle;
 mod signing;
+mod snapshot;
 mod source;
 mod space;
 mod take;
@@ -59,6 +61,7 @@ pub use restore::{
 };
 pub use settle::{Settled, settle};
 pub use signing::{Choice as SigningChoice, Kept, Position, Signing, StateFile};
+pub use snapshot::{Prepared, Snapshot, prepare_snapshot};
 pub use take::{Estimate, Outcome, Report, Request, estimate, take};
 pub use tree::Skipped;
 pub use verify::{Difference, Verification, Wrong, verify};

@@ -32,6 +32,8 @@ pub enum Method {
     Hardlink,
     /// Files are copied.
     Copy,
+    /// The node wrote them itself.
+    Snapshot,
 }
 
 /// Not a mode.
@@ -72,6 +74,7 @@ impl fmt::Display for Method {
             Self::Reflink => "reflink",
             Self::Hardlink => "hardlink",
             Self::Copy => "copy",
+            Self::Snapshot => "snapshot",
         })
     }
 }

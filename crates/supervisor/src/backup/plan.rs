@@ -89,7 +89,8 @@ fn probe(
     at: &Path,
 ) -> Result<Option<String>, BackupError> {
     let tried = match method {
-        Method::Copy => return Ok(None),
+        // The other is no method of ours: it is never probed.
+        Method::Copy | Method::Snapshot => return Ok(None),
         Method::Reflink => {
             let Some(sample) = tree.files().max_by_key(|n| n.seen.size) else {
                 return Ok(None);

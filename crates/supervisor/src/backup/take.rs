@@ -210,13 +210,14 @@ fn owners_lost(tree: &Tree) -> bool {
 }
 
 /// Where from and where to, symlinks resolved.
-struct Places {
-    data: PathBuf,
-    dest: PathBuf,
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) data: PathBuf,
+    pub(super) dest: PathBuf,
 }
 
 impl Places {
-    fn of(request: &Request) -> Result<Self, BackupError> {
+    pub(super) fn of(request: &Request) -> Result<Self, BackupError> {
         let dir = |path: &Path, doing| -> Result<PathBuf, BackupError> {
             let real = fs::canonicalize(path).doing(doing, path)?;
             if !real.is_dir() {
@@ -249,7 +250,7 @@ impl Places {
         Tree::scan(&self.data, &[MANIFEST], || observer.cancelled())
     }
 
-    fn workspace(&self, request: &Request) -> Result<Workspace, BackupError> {
+    pub(super) fn workspace(&self, request: &Request) -> Result<Workspace, BackupError> {
         let name = Name {
             date: request.today,
             number: 1,
@@ -283,7 +284,7 @@ impl Places {
     }
 
     /// Gives the backup the first free name of the day.
-    fn publish(&self, tree: &Path, date: Date) -> Result<PathBuf, BackupError> {
+    pub(super) fn publish(&self, tree: &Path, date: Date) -> Result<PathBuf, BackupError> {
         for number in 1..=MAX_PER_DAY {
             let path = self.dest.join(Name { date, number }.to_string());
             if rename_to_free(tree, &path).doing("renaming the backup to", &path)? {

@@ -29,6 +29,8 @@ pub struct BatonSettings {
     pub webhook: Option<String>,
     /// `BATON_ADMIN_ADDRESS`: where to serve metrics and status over HTTP.
     pub admin_address: Option<SocketAddr>,
+    /// `BATON_RELAY`: whether a node that can hand over to the next process is asked to.
+    pub relay: Relay,
 }
 
 const BACKUP_MODES: [(&str, BackupMode); 5] = [
@@ -38,6 +40,26 @@ const BACKUP_MODES: [(&str, BackupMode); 5] = [
     ("copy", BackupMode::Copy),
     ("off", BackupMode::Off),
 ];
+
+/// Whether a node that can hand over to the next process is asked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Relay {
+    /// If it shows that it can.
+    #[default]
+    Auto,
+    /// Never: it is stopped and started, as every other node.
+    Off,
+}
+
+impl Relay {
+    const NAMED: [(&'static str, Self); 2] = [("auto", Self::Auto), ("off", Self::Off)];
+}
+
+impl fmt::Display for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(&Self::NAMED, self))
+    }
+}
 
 /// Whether a node that ends by itself is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -163,6 +185,9 @@ impl BatonSettings {
                         .map_err(|_| "an IP address and port such as 127.0.0.1:26680")?,
                 );
             }
+            Key::Relay => {
+                self.relay = by_name(&Relay::NAMED, text).ok_or("auto or off")?;
+            }
             _ => unreachable!("{key} is not one of BatonSettings"),
         }
         Ok(())
@@ -186,6 +211,7 @@ impl BatonSettings {
             Key::Hook => or_empty(self.hook.as_ref().map(|path| path.display()).as_ref()),
             Key::Webhook => or_empty(self.webhook.as_ref()),
             Key::AdminAddress => or_empty(self.admin_address.as_ref()),
+            Key::Relay => self.relay.to_string(),
             _ => unreachable!("{key} is not one of BatonSettings"),
         }
     }
@@ -223,6 +249,7 @@ mod tests {
             (Key::Hook, "/bin/true", "/bin/true"),
             (Key::Webhook, "https://h/x?y", "https://h/x?y"),
             (Key::AdminAddress, "[::1]:80", "[::1]:80"),
+            (Key::Relay, "off", "off"),
         ] {
             assert_eq!(set(key, text), Ok(shown.to_owned()), "{key}");
         }
@@ -246,6 +273,7 @@ mod tests {
             (Key::Hook, "hook.sh"),
             (Key::Webhook, "ftp://h"),
             (Key::AdminAddress, "localhost:80"),
+            (Key::Relay, "on"),
         ] {
             assert!(set(key, text).is_err(), "{key}={text}");
         }

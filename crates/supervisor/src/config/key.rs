@@ -37,6 +37,7 @@ pub enum Key {
     Hook,
     Webhook,
     AdminAddress,
+    Relay,
 }
 
 impl Key {
@@ -62,7 +63,7 @@ impl Key {
     ];
 
     /// The keys Cosmovisor does not know.
-    pub const BATON: [Self; 11] = [
+    pub const BATON: [Self; 12] = [
         Self::DataDir,
         Self::BackupMode,
         Self::BackupKeep,
@@ -74,6 +75,7 @@ impl Key {
         Self::Hook,
         Self::Webhook,
         Self::AdminAddress,
+        Self::Relay,
     ];
 
     /// The environment variable.
@@ -107,6 +109,7 @@ impl Key {
             Self::Hook => "BATON_HOOK",
             Self::Webhook => "BATON_WEBHOOK",
             Self::AdminAddress => "BATON_ADMIN_ADDRESS",
+            Self::Relay => "BATON_RELAY",
         }
     }
 

@@ -35,7 +35,7 @@ use std::{
 use self::{file::FromFile, reading::FromEnv};
 
 pub use crate::backup::Mode as BackupMode;
-pub use baton::{BatonSettings, RestartPolicy, Rollback};
+pub use baton::{BatonSettings, Relay, RestartPolicy, Rollback};
 pub use env::Env;
 pub use error::{ConfigError, ConfigErrors};
 pub use go_duration::{GoDuration, GoDurationError};

@@ -147,9 +147,17 @@ pub(super) fn lossy(text: OsString) -> String {
 
 /// Variables that start with `BATON_` and are no settings.
 pub(super) fn ignored_variables(env: &Env) -> Vec<Ignored> {
-    // BATON_LOG sets the level of the log, before there is a configuration
+    // BATON_LOG sets the level of the log, before there is a configuration; the others are given to processes that a supervisor
+    // starts, which this one may be
     let known = |name: &str| {
-        name == "BATON_LOG" || Key::BATON.into_iter().any(|key| key.env_name() == name)
+        [
+            "BATON_LOG",
+            "BATON_CONTROL_DIR",
+            "BATON_HELD",
+            "BATON_HANDOVER",
+        ]
+        .contains(&name)
+            || Key::BATON.into_iter().any(|key| key.env_name() == name)
     };
     env.names()
         .filter(|name| name.starts_with("BATON_") && !known(name))

@@ -390,6 +390,7 @@ async fn height(config: &Config, layout: &Layout, runs: bool) -> Result<(u64, St
         rpc_address: config.baton.rpc_address.clone(),
         grpc_address: config.grpc_address.clone(),
         node_args: Vec::new(),
+        control_dir: runs.then(|| layout.control_dir()),
     });
     let read = if runs {
         let bin = layout.current().join("bin").join(&config.name);

@@ -1,6 +1,6 @@
 //! Where is the chain? The node is asked, in the cheapest way that works.
 //!
-//! First its RPC, then its gRPC, and only if neither answers its own `status` command, which
+//! First its own socket, if it is one that hands over; then its RPC, then its gRPC, and only if neither answers its own `status` command, which
 //! starts a process each time. The way that worked is tried first the next time. Each attempt has
 //! a short deadline, and a failure says what was tried and why it did not work. How often to ask
 //! is the caller's decision.
@@ -17,6 +17,8 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use crate::node::contract;
 
 pub use command::CommandError;
 pub use grpc::{GrpcError, current_plan};
@@ -38,11 +40,15 @@ pub struct Settings {
     pub grpc_address: String,
     /// The arguments the node is run with; `--rpc.laddr` among them wins over `config.toml`.
     pub node_args: Vec<String>,
+    /// The control directory, where a node that hands over can be asked.
+    pub control_dir: Option<PathBuf>,
 }
 
 /// A way to learn the height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
+    /// The node's own socket, as `docs/node-contract.md` has it.
+    Node,
     /// The node's HTTP RPC, `/status`.
     Rpc,
     /// The node's gRPC, `GetLatestBlock`.
@@ -52,7 +58,7 @@ pub enum Source {
 }
 
 /// A height, and how it was learnt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// Height of the node's block store.
     pub height: u64,
@@ -60,6 +66,8 @@ pub struct Reading {
     pub source: Source,
     /// When it was told.
     pub at: Instant,
+    /// The plan, by name and height, before which the node says that it has stopped.
+    pub halted: Option<(String, u64)>,
 }
 
 /// Why one source did not tell the height.
@@ -99,6 +107,7 @@ impl fmt::Display for Unknown {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Node => "node",
             Self::Rpc => "rpc",
             Self::Grpc => "grpc",
             Self::Command => "command",
@@ -136,7 +145,24 @@ impl Heights {
         self.read_from(&order(self.working), bin).await
     }
 
+    /// Asks on the node's own socket, where there is one.
+    async fn ask_node(&mut self) -> Option<Reading> {
+        let directory = self.settings.control_dir.as_deref()?;
+        let about = contract::about(directory).await.ok()?;
+        let reading = Reading {
+            height: about.height?,
+            source: Source::Node,
+            at: Instant::now(),
+            halted: about.halted.map(|plan| (plan.name, plan.height)),
+        };
+        self.note(Source::Node, &[]);
+        Some(reading)
+    }
+
     async fn read_from(&mut self, sources: &[Source], bin: &Path) -> Result<Reading, Unknown> {
+        if let Some(reading) = self.ask_node().await {
+            return Ok(reading);
+        }
         let mut tried = Vec::new();
         for &source in sources {
             match self.ask(source, bin).await {
@@ -146,6 +172,7 @@ impl Heights {
                         height,
                         source,
                         at: Instant::now(),
+                        halted: None,
                     });
                 }
                 Err(error) => tried.push((source, error)),
@@ -161,8 +188,10 @@ impl Heights {
             rpc_address,
             grpc_address,
             node_args,
+            control_dir: _,
         } = &self.settings;
         Ok(match source {
+            Source::Node => unreachable!("asked before these"),
             Source::Rpc => {
                 // read anew each time: a node may pick another port when it is restarted
                 let address = rpc::Address::of_node(rpc_address.as_deref(), node_args, home)?;

@@ -403,6 +403,7 @@ async fn the_sources_are_tried_in_turn_and_the_one_that_works_first() {
         rpc_address: None,
         grpc_address: closed.clone(),
         node_args: Vec::new(),
+        control_dir: None,
     });
     let reading = heights.read(&bin).await.unwrap();
     assert_eq!((reading.height, reading.source), (12, Source::Command));
@@ -439,6 +440,7 @@ async fn if_none_works_it_is_said_what_was_tried() {
         rpc_address: None,
         grpc_address: closed.clone(),
         node_args: Vec::new(),
+        control_dir: None,
     });
     let unknown = heights
         .read(Path::new("/nonexistent/node"))

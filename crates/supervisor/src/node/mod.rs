@@ -1,6 +1,8 @@
 //! The node's processes: starting one, ending it with everything it started, and never leaving
 //! one behind.
 
+pub mod contract;
+mod found;
 pub mod group;
 pub mod identity;
 pub mod lock;

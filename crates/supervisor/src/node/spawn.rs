@@ -2,72 +2,166 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use baton_handover::Candidate;
 use rustix::process::{Pid, kill_process};
 use tokio::process::{Child, Command};
 
+use super::found::Found;
+use super::identity;
 use crate::config::go_text::io_error;
 use crate::life::{Ended, Signal};
 
 /// How long a binary may be "busy", which it is while another process still writes it.
 const TEXT_BUSY: Duration = Duration::from_secs(2);
 
-/// A started node.
+/// A process of the node: one that was started here, or one that was found running.
 #[derive(Debug)]
 pub struct Node {
-    child: Child,
+    process: Process,
     pid: i32,
+    group: i32,
+    /// It was asked to end.
+    asked: bool,
 }
 
-/// Starts the binary in a process group of its own, with our standard streams.
-pub async fn start(bin: &Path, args: &[OsString], directory: &Path) -> io::Result<Node> {
+#[derive(Debug)]
+enum Process {
+    Child(Box<Child>),
+    Found(Found),
+}
+
+/// What is run, and with what beside the supervisor's own environment.
+#[derive(Debug, Clone)]
+pub struct Program<'a> {
+    /// The binary.
+    pub bin: &'a Path,
+    /// Its arguments.
+    pub args: &'a [OsString],
+    /// Its working directory.
+    pub directory: &'a Path,
+    /// Where it may show that it can hand over to the next process.
+    pub control_dir: Option<&'a Path>,
+}
+
+/// Tells a process where it may show that it can hand over to the next one.
+pub const CONTROL_DIR: &str = "BATON_CONTROL_DIR";
+/// Tells it that the main process is another's.
+const HELD: &str = "BATON_HELD";
+
+impl Program<'_> {
+    /// In a process group of its own, with our standard streams.
+    fn command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(self.bin);
+        command
+            .args(self.args)
+            .current_dir(self.directory)
+            .process_group(0);
+        if let Some(directory) = self.control_dir {
+            command.env(CONTROL_DIR, directory).env(HELD, "1");
+        }
+        command
+    }
+
+    /// Starts it.
+    pub async fn start(&self) -> io::Result<Node> {
+        started(|| Ok((spawned(self.command())?, ())))
+            .await
+            .map(|(node, ())| node)
+    }
+
+    /// Starts it as one that is to take over from the node that runs.
+    pub async fn start_candidate(&self) -> io::Result<(Node, Candidate)> {
+        started(|| {
+            let mut command = self.command();
+            let candidate = Candidate::prepare(&mut command)?;
+            Ok((spawned(command)?, candidate))
+        })
+        .await
+    }
+}
+
+fn spawned(command: std::process::Command) -> io::Result<Node> {
+    let mut command = Command::from(command);
+    command.kill_on_drop(false);
+    let child = command.spawn()?;
+    let pid = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .ok_or_else(|| io::Error::other("the child has no process number"))?;
+    Ok(Node {
+        process: Process::Child(Box::new(child)),
+        pid,
+        group: pid,
+        asked: false,
+    })
+}
+
+/// Tries again for a while if the binary is "busy".
+async fn started<T>(start: impl Fn() -> io::Result<(Node, T)>) -> io::Result<(Node, T)> {
     let begun = Instant::now();
     loop {
-        let mut command = Command::new(bin);
-        command
-            .args(args)
-            .current_dir(directory)
-            .process_group(0)
-            .kill_on_drop(false);
-        match command.spawn() {
-            Ok(child) => {
-                let pid = child
-                    .id()
-                    .and_then(|pid| i32::try_from(pid).ok())
-                    .ok_or_else(|| io::Error::other("the child has no process number"))?;
-                return Ok(Node { child, pid });
-            }
+        match start() {
             Err(e)
                 if e.kind() == io::ErrorKind::ExecutableFileBusy && begun.elapsed() < TEXT_BUSY =>
             {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            Err(e) => return Err(e),
+            other => return other,
         }
     }
 }
 
 impl Node {
-    /// Its process, which also names its group.
+    /// Follows a process that runs already and is not known to be our child.
+    pub fn found(pid: i32) -> io::Result<Self> {
+        let found = Found::follow(pid)?;
+        // Asked after the process is held, so that it is that process's group.
+        let group = identity::stat(pid).map_or(pid, |stat| stat.group);
+        Ok(Self {
+            process: Process::Found(found),
+            pid,
+            group,
+            asked: false,
+        })
+    }
+
+    /// Its process.
     pub fn pid(&self) -> i32 {
         self.pid
     }
 
+    /// The process group that it is in.
+    pub fn group(&self) -> i32 {
+        self.group
+    }
+
     /// Waits for its end. May be dropped and called again.
     pub async fn ended(&mut self) -> Ended {
-        match self.child.wait().await {
-            Ok(status) => how(status),
-            // Somebody else collected it; that it is gone is certain, how it ended is not.
-            Err(_) => Ended::Code(1),
+        let status = match &mut self.process {
+            Process::Child(child) => child.wait().await.ok(),
+            Process::Found(found) => found.ended().await,
+        };
+        match status {
+            Some(status) => how(status),
+            // Not our child, or somebody else collected it: that it is gone is certain, how it ended is not. One that
+            // was asked to end is taken to have done as it was asked.
+            None if self.asked => Ended::Code(0),
+            None => Ended::Code(1),
         }
     }
 
     /// Sends it a signal. A node that is already gone is not an error.
-    pub fn send(&self, signal: Signal) {
-        send(self.pid, signal);
+    pub fn send(&mut self, signal: Signal) {
+        self.asked |= signal.stops();
+        match &self.process {
+            Process::Child(_) => send(self.pid, signal),
+            Process::Found(found) => found.send(system(signal)),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! commands, which never watch and never upgrade.
 
 pub mod driver;
+mod found;
 pub mod judge;
 pub mod oneshot;
 pub mod pace;
@@ -23,8 +24,8 @@ use crate::backup;
 use crate::config::{Config, DEFAULT_SHUTDOWN_GRACE, Loaded};
 use crate::layout::Layout;
 use crate::life::{Exit, Settings};
+use crate::node::group;
 use crate::node::lock::{self, Lock, LockError};
-use crate::node::{group, identity};
 use crate::records::Records;
 use crate::telling::{self, Event, Observer, Telling};
 use crate::upgrade;
@@ -86,24 +87,33 @@ pub async fn supervise(loaded: Loaded, options: Options) -> Result<Exit, RunErro
     let _lock = take_lock(&layout)?;
     let records = Records::new(&layout.baton());
     let last = records.last_life();
-    if let Some(process) = last.as_ref().and_then(|last| last.process.as_ref())
-        && identity::is_alive(process)
-    {
-        warn!(
-            pid = process.pid,
-            "a node was left running by a supervisor that was killed; ending it first"
-        );
-        let grace = config.shutdown_grace.unwrap_or(DEFAULT_SHUTDOWN_GRACE);
-        group::end_orphan(process, grace)
-            .await
-            .map_err(RunError::Orphan)?;
+    let found = match &last {
+        Some(last) => {
+            let journal = resume::pending(&config, &layout, &args)?;
+            found::node(&config, &layout, &args, last, journal.as_deref()).await
+        }
+        None => None,
+    };
+    if let (None, Some(last)) = (&found, &last) {
+        for process in found::left(last) {
+            warn!(
+                pid = process.pid,
+                "a node was left running by a supervisor that was killed; ending it first"
+            );
+            let grace = config.shutdown_grace.unwrap_or(DEFAULT_SHUTDOWN_GRACE);
+            group::end_orphan(&process, grace)
+                .await
+                .map_err(RunError::Orphan)?;
+        }
     }
     // Only now: a node that was left running could still hold what is put in order here.
-    for settled in backup::settle(layout.data())? {
-        warn!(
-            ?settled,
-            "a restore of the data was interrupted; it was brought to an end"
-        );
+    if found.is_none() {
+        for settled in backup::settle(layout.data())? {
+            warn!(
+                ?settled,
+                "a restore of the data was interrupted; it was brought to an end"
+            );
+        }
     }
     check_data(&layout)?;
     let journal = resume::pending(&config, &layout, &args)?;
@@ -113,9 +123,20 @@ pub async fn supervise(loaded: Loaded, options: Options) -> Result<Exit, RunErro
         home: config.home.clone(),
         resumed: journal.is_some(),
     });
-    let exit = driver::Driver::new(config, layout, args, records, last, telling.clone())
-        .run(journal)
-        .await;
+    let driver = driver::Driver::new(
+        config,
+        layout,
+        args,
+        records,
+        last.as_ref(),
+        telling.clone(),
+    );
+    let beginning = driver::Beginning {
+        last,
+        journal,
+        found,
+    };
+    let exit = driver.run(beginning).await;
     telling.tell(Event::SupervisorStopped {
         exit_code: exit_code(&exit),
     });

@@ -119,6 +119,16 @@ pub fn strings(args: &[OsString]) -> Vec<String> {
         .collect()
 }
 
+/// What tells one command line from another: the node found running must have been started with this one.
+pub fn fingerprint(args: &[OsString]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for arg in args {
+        hasher.update(arg.as_encoded_bytes());
+        hasher.update(&[0]);
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

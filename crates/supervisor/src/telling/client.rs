@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{Method, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -117,26 +117,38 @@ impl Client {
 
     /// How things stand.
     pub async fn status(&self) -> Result<Status, ClientError> {
-        let (_, body) = self.whole(Method::GET, "/status").await?;
+        let (_, body) = self
+            .whole(Method::GET, "/status", Vec::new(), ANSWER_WITHIN)
+            .await?;
         serde_json::from_slice(&body).map_err(|e| malformed("/status", &e))
     }
 
     /// The figures, as `OpenMetrics` text.
     pub async fn metrics(&self) -> Result<String, ClientError> {
-        let (_, body) = self.whole(Method::GET, "/metrics").await?;
+        let (_, body) = self
+            .whole(Method::GET, "/metrics", Vec::new(), ANSWER_WITHIN)
+            .await?;
         String::from_utf8(body.into()).map_err(|e| malformed("/metrics", &e))
     }
 
     /// Asks the supervisor to do something.
-    pub async fn ask(&self, request: Request) -> Result<Answer, ClientError> {
-        let (_, body) = self.whole(Method::POST, request.path()).await?;
+    pub async fn ask(&self, request: &Request) -> Result<Answer, ClientError> {
+        // The supervisor's own limit, with room for its answer.
+        let within = request
+            .takes()
+            .map_or(ANSWER_WITHIN, |takes| takes + ANSWER_WITHIN);
+        let (_, body) = self
+            .whole(Method::POST, request.path(), request.body(), within)
+            .await?;
         serde_json::from_slice(&body).map_err(|e| malformed(request.path(), &e))
     }
 
     /// The events with a number above `since`, and with `follow` also those to come.
     pub async fn events(&self, since: u64, follow: bool) -> Result<Events, ClientError> {
         let path = format!("/events?since={since}&follow={}", u8::from(follow));
-        let body = self.send(Method::GET, &path).await?;
+        let body = self
+            .send(Method::GET, &path, Vec::new(), ANSWER_WITHIN)
+            .await?;
         if body.0 != StatusCode::OK {
             let whole = self.read(body.1).await?;
             return Err(failed(path, body.0, &whole));
@@ -151,8 +163,14 @@ impl Client {
         })
     }
 
-    async fn whole(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), ClientError> {
-        let (code, body) = self.send(method, path).await?;
+    async fn whole(
+        &self,
+        method: Method,
+        path: &str,
+        sent: Vec<u8>,
+        within: Duration,
+    ) -> Result<(StatusCode, Bytes), ClientError> {
+        let (code, body) = self.send(method, path, sent, within).await?;
         let body = self.read(body).await?;
         // A refusal is an answer.
         if code.is_success() || code == StatusCode::CONFLICT {
@@ -175,6 +193,8 @@ impl Client {
         &self,
         method: Method,
         path: &str,
+        body: Vec<u8>,
+        within: Duration,
     ) -> Result<(StatusCode, Incoming), ClientError> {
         let stream = self.open().await?;
         let asking = async {
@@ -185,11 +205,11 @@ impl Client {
                 .method(method)
                 .uri(path)
                 .header(header::HOST, "baton")
-                .body(Empty::<Bytes>::new())
+                .body(Full::new(Bytes::from(body)))
                 .expect("the paths above are valid");
             sender.send_request(request).await
         };
-        match timeout(ANSWER_WITHIN, asking).await {
+        match timeout(within, asking).await {
             Ok(Ok(answer)) => {
                 let (head, body) = answer.into_parts();
                 Ok((head.status, body))

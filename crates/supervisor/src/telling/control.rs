@@ -132,14 +132,14 @@ fn answers(path: &Path) -> io::Result<bool> {
 
 /// A socket's path in a form that fits into its address.
 #[derive(Debug)]
-pub(super) struct Address {
+pub(crate) struct Address {
     path: PathBuf,
     /// Keeps `/proc/self/fd/<n>` alive.
     _dir: Option<OwnedFd>,
 }
 
 impl Address {
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
@@ -161,7 +161,7 @@ impl Address {
     }
 
     /// Good for as long as this is kept.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::change::Change;
 use super::time::{Time, millis};
 use crate::due::Author;
 
@@ -72,6 +73,65 @@ pub enum Event {
         /// How long it ran.
         #[serde(rename = "ran_for_ms", with = "millis")]
         ran_for: Duration,
+    },
+    /// A process was started that is to take over from the one that serves.
+    HandingOver {
+        /// What for: `reload`, `upgrade v2`.
+        why: String,
+        /// The process that serves.
+        from: u32,
+        /// The one that is to take over.
+        to: u32,
+        /// The binary.
+        binary: PathBuf,
+        /// It is taken back just before the new one would serve.
+        dry_run: bool,
+    },
+    /// Another process is the node now.
+    NodeChanged {
+        /// Which process in the line of processes it is.
+        generation: u64,
+        /// How it came to be.
+        change: Box<Change>,
+    },
+    /// A process was to take over and did not; the one before serves on.
+    HandoverFailed {
+        /// What for.
+        why: String,
+        /// What went wrong.
+        error: String,
+        /// What the operator can do.
+        what_to_do: String,
+    },
+    /// A process could have taken over; the one before serves on, as was wanted.
+    HandoverRehearsed {
+        /// What for.
+        why: String,
+        /// How long it took.
+        #[serde(rename = "took_ms", with = "millis")]
+        took: Duration,
+    },
+    /// A process of the node was found that serves; it was not started just now.
+    NodeFound {
+        /// Its process id.
+        pid: u32,
+        /// Which process in the line of processes it is.
+        generation: u64,
+        /// The release's directory below `cosmovisor/`.
+        release: String,
+        /// The binary.
+        binary: PathBuf,
+        /// How it came to be found.
+        why: String,
+    },
+    /// A process that had handed over has ended.
+    GenerationEnded {
+        /// Its process id.
+        pid: u32,
+        /// Its exit code, unless a signal ended it.
+        code: Option<i32>,
+        /// The number of the signal that ended it.
+        signal: Option<i32>,
     },
     /// The node will be started again.
     NodeRestarting {
@@ -203,6 +263,19 @@ pub enum Event {
         /// What the operator can do.
         what_to_do: String,
     },
+    /// An upgrade cannot go on; the old node stands still at the height and answers on.
+    UpgradeStands {
+        /// Its name.
+        name: String,
+        /// Its height.
+        height: u64,
+        /// The step that failed.
+        step: String,
+        /// Why.
+        error: String,
+        /// What the operator can do.
+        what_to_do: String,
+    },
     /// The new binary runs and makes blocks.
     UpgradeConfirmed {
         /// The upgrade's name.
@@ -309,6 +382,12 @@ impl Event {
             Self::NodeStopping { .. } => "node-stopping",
             Self::NodeKilled { .. } => "node-killed",
             Self::NodeExited { .. } => "node-exited",
+            Self::HandingOver { .. } => "handing-over",
+            Self::NodeChanged { .. } => "node-changed",
+            Self::HandoverFailed { .. } => "handover-failed",
+            Self::HandoverRehearsed { .. } => "handover-rehearsed",
+            Self::NodeFound { .. } => "node-found",
+            Self::GenerationEnded { .. } => "generation-ended",
             Self::NodeRestarting { .. } => "node-restarting",
             Self::CrashLoop { .. } => "crash-loop",
             Self::PlanSeen { .. } => "plan-seen",
@@ -323,6 +402,7 @@ impl Event {
             Self::UpgradeResumed { .. } => "upgrade-resumed",
             Self::UpgradeStep { .. } => "upgrade-step",
             Self::UpgradeFailed { .. } => "upgrade-failed",
+            Self::UpgradeStands { .. } => "upgrade-stands",
             Self::UpgradeConfirmed { .. } => "upgrade-confirmed",
             Self::RolledBack { .. } => "rolled-back",
             Self::BackupProgress { .. } => "backup-progress",
@@ -349,6 +429,8 @@ impl Event {
             Self::CrashLoop { what_to_do, .. }
             | Self::PrefetchFailed { what_to_do, .. }
             | Self::UpgradeFailed { what_to_do, .. }
+            | Self::UpgradeStands { what_to_do, .. }
+            | Self::HandoverFailed { what_to_do, .. }
             | Self::Warning { what_to_do, .. } => (self.to_string(), what_to_do.clone()),
             // A plan may be refused as a matter of course: it is the one that runs.
             Self::PlanRefused { what_to_do, .. } if !what_to_do.is_empty() => {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::telling::change::{How, Phase};
 
 fn at() -> Time {
     "2026-11-21T03:24:05.123Z".parse().unwrap()
@@ -34,6 +35,60 @@ fn all() -> Vec<Event> {
             code: None,
             signal: Some(9),
             ran_for: ms(1_500),
+        },
+        Event::HandingOver {
+            why: s("reload"),
+            from: 1,
+            to: 2,
+            binary: "/b".into(),
+            dry_run: true,
+        },
+        Event::NodeChanged {
+            generation: 4,
+            change: Box::new(Change {
+                why: s("upgrade v2"),
+                how: How::HandedOver,
+                from: 1,
+                to: 2,
+                release: s("upgrades/v2"),
+                binary: "/b".into(),
+                took: ms(40),
+                pause: Duration::from_micros(400),
+                longest_freeze_us: Some(900),
+                moved: [(s("rpc"), 7)].into(),
+                phases: vec![Phase {
+                    phase: s("warm"),
+                    took: Duration::from_micros(12),
+                }],
+            }),
+        },
+        Event::HandoverFailed {
+            why: s("reload"),
+            error: s("cannot open the store"),
+            what_to_do: s("mend it"),
+        },
+        Event::HandoverRehearsed {
+            why: s("reload"),
+            took: ms(40),
+        },
+        Event::NodeFound {
+            pid: 4242,
+            generation: 3,
+            release: s("genesis"),
+            binary: "/b".into(),
+            why: s("left by a supervisor that was killed"),
+        },
+        Event::GenerationEnded {
+            pid: 4242,
+            code: Some(0),
+            signal: None,
+        },
+        Event::UpgradeStands {
+            name: s("v3"),
+            height: 120,
+            step: s("hand-over"),
+            error: s("cannot open the store"),
+            what_to_do: s("baton retry"),
         },
         Event::NodeRestarting {
             delay: ms(2_000),
@@ -169,7 +224,7 @@ fn every_kind_is_written_and_read_back() {
         assert!(!line.contains('\n') && !line.ends_with(' '), "{line}");
         assert!(kinds.insert(record.event.kind().to_owned()), "{json} twice");
     }
-    assert_eq!(kinds.len(), 28);
+    assert_eq!(kinds.len(), 35);
 }
 
 #[test]

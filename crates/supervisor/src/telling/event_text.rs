@@ -67,6 +67,37 @@ fn sentence(event: &Event) -> String {
             ending(*code, *signal),
             words::span(*ran_for)
         ),
+        Event::HandingOver {
+            why,
+            from,
+            to,
+            binary,
+            dry_run,
+        } => format!(
+            "{why}: pid {from} to pid {to}, {}{}",
+            binary.display(),
+            if *dry_run { ", as a rehearsal" } else { "" }
+        ),
+        Event::NodeChanged { generation, change } => {
+            format!("{}, generation {generation}", change.sentence())
+        }
+        Event::HandoverFailed { why, error, .. } => {
+            format!("{why}: the process that serves goes on: {error}")
+        }
+        Event::HandoverRehearsed { why, took } => format!(
+            "{why}: the next process could have taken over, tried in {}",
+            words::short(*took)
+        ),
+        Event::NodeFound {
+            pid,
+            generation,
+            release,
+            why,
+            ..
+        } => format!("pid {pid}, generation {generation}, release {release}: {why}"),
+        Event::GenerationEnded { pid, code, signal } => {
+            format!("pid {pid} {}", ending(*code, *signal))
+        }
         Event::NodeRestarting { delay, attempt } => {
             format!("in {}, attempt {attempt}", words::span(*delay))
         }
@@ -127,6 +158,11 @@ fn sentence(event: &Event) -> String {
         Event::UpgradeFailed {
             name, step, error, ..
         } => format!("upgrade {name} failed at {step}: {error}"),
+        Event::UpgradeStands {
+            name, step, error, ..
+        } => format!(
+            "upgrade {name} failed at {step}, and the old node answers on at its height: {error}"
+        ),
         Event::UpgradeConfirmed {
             name,
             height,

@@ -17,6 +17,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::sync::watch;
 
+use super::change::How;
 use super::event::Event;
 use super::outlet::Losses;
 use super::status::{NodeState, Status};
@@ -37,6 +38,7 @@ struct Figures {
     node_exits: Family<Labels, Counter>,
     node_restarts: Counter,
     upgrades: Family<Labels, Counter>,
+    changes: Family<Labels, Counter>,
     backups: Counter,
     fetched: Counter,
     fetch_failures: Counter,
@@ -54,6 +56,7 @@ impl Metrics {
             node_exits: Family::default(),
             node_restarts: Counter::default(),
             upgrades: Family::default(),
+            changes: Family::default(),
             backups: Counter::default(),
             fetched: Counter::default(),
             fetch_failures: Counter::default(),
@@ -96,7 +99,11 @@ impl Metrics {
                 figures.node_restarts.inc();
             }
             Event::UpgradeConfirmed { .. } => add(&figures.upgrades, "result", "confirmed"),
-            Event::UpgradeFailed { .. } => add(&figures.upgrades, "result", "failed"),
+            Event::UpgradeFailed { .. } | Event::UpgradeStands { .. } => {
+                add(&figures.upgrades, "result", "failed");
+            }
+            Event::NodeChanged { change, .. } => add(&figures.changes, "how", how(change.how)),
+            Event::HandoverFailed { .. } => add(&figures.changes, "how", "failed"),
             Event::RolledBack { .. } => add(&figures.upgrades, "result", "rolled-back"),
             Event::BackupMade { .. } => {
                 figures.backups.inc();
@@ -135,6 +142,13 @@ impl fmt::Debug for Metrics {
     }
 }
 
+fn how(way: How) -> &'static str {
+    match way {
+        How::HandedOver => "handed-over",
+        How::StoppedAndStarted => "stopped-and-started",
+    }
+}
+
 fn add(family: &Family<Labels, Counter>, label: &'static str, value: &str) {
     family.get_or_create(&[(label, value.to_owned())]).inc();
 }
@@ -150,6 +164,9 @@ impl Figures {
         }
         for how in ["clean", "code", "signal"] {
             drop(self.node_exits.get_or_create(&[("how", how.to_owned())]));
+        }
+        for how in ["handed-over", "stopped-and-started", "failed"] {
+            drop(self.changes.get_or_create(&[("how", how.to_owned())]));
         }
         let r = &mut self.registry;
         r.register(
@@ -176,6 +193,11 @@ impl Figures {
             "upgrades",
             "Upgrades ended, by result",
             self.upgrades.clone(),
+        );
+        r.register(
+            "node_changes",
+            "Times that one process of the node made room for another, by way; or was to and did not",
+            self.changes.clone(),
         );
         r.register("backups", "Backups made", self.backups.clone());
         r.register_with_unit(
@@ -215,6 +237,7 @@ impl Collector for Standing {
         let status = self.status.borrow();
         let mut out = Gauges(encoder);
         node(&mut out, &status)?;
+        change(&mut out, &status)?;
         plan(&mut out, &status)?;
         upgrades(&mut out, &status)?;
         let mut dropped = out.0.encode_descriptor(
@@ -277,6 +300,25 @@ fn node(out: &mut Gauges<'_>, status: &Status) -> fmt::Result {
         "last_error_timestamp",
         "When something last went wrong",
         status.last_error.as_ref().map(|e| e.at.unix_seconds()),
+    )
+}
+
+fn change(out: &mut Gauges<'_>, status: &Status) -> fmt::Result {
+    out.number(
+        "upgrade_stands",
+        "1 while an upgrade has failed and the old node answers on at its height",
+        u64::from(status.standing.is_some()),
+    )?;
+    let last = status.last_change.as_ref();
+    out.seconds(
+        "last_change_timestamp",
+        "When one process of the node last made room for another",
+        last.map(|last| last.at.unix_seconds()),
+    )?;
+    out.seconds(
+        "last_change_pause",
+        "For how long nobody accepted connections then",
+        last.map(|last| last.change.pause.as_secs_f64()),
     )
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::due::Author;
+use crate::telling::change::Change;
 use crate::telling::status::{Disk, Supervisor};
 
 fn at(second: u64) -> Time {
@@ -124,6 +125,35 @@ fn every_figure_has_its_name_and_unit() {
         ran_for: Duration::from_secs(1),
     });
     tell(step("stopped", 250));
+    tell(Event::NodeChanged {
+        generation: 2,
+        change: Box::new(Change {
+            why: "reload".into(),
+            how: How::HandedOver,
+            from: 1,
+            to: 2,
+            release: "genesis".into(),
+            binary: "/b".into(),
+            took: Duration::from_millis(40),
+            pause: Duration::from_micros(500),
+            longest_freeze_us: None,
+            moved: std::collections::BTreeMap::new(),
+            phases: Vec::new(),
+        }),
+    });
+    let rendered = metrics.render();
+    let changed = figures(&rendered);
+    assert_eq!(changed["baton_last_change_pause_seconds"], "0.0005");
+    assert_eq!(
+        changed[r#"baton_node_changes_total{how="handed-over"}"#],
+        "1"
+    );
+    tell(Event::NodeExited {
+        pid: 2,
+        code: Some(0),
+        signal: None,
+        ran_for: Duration::from_secs(1),
+    });
     tell(Event::BackupMade {
         path: "/b".into(),
         mode: "copy".into(),

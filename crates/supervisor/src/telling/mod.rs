@@ -14,8 +14,9 @@
 //! ```
 
 mod admin;
+pub mod change;
 mod client;
-mod control;
+pub(crate) mod control;
 pub mod event;
 mod event_text;
 pub mod history;
@@ -46,10 +47,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
 use url::Url;
 
+pub use change::{Change, How};
 pub use client::{Client, ClientError, Events};
 pub use control::{ControlError, SOCKET};
 pub use event::{Event, Record};
-pub use routes::{Answer, Ask, Request};
+pub use routes::{Answer, Ask, READY_WITHIN, Reload, Request, Retry};
 pub use status::Status;
 pub use status_text::render_text;
 pub use systemd::Notifier;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use super::change::Change;
 use super::metrics::{self, Metrics};
 use super::reader::Reader;
 use super::status::Status;
@@ -28,21 +29,77 @@ const BATCH_BYTES: usize = 32 << 10;
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// Something that an operator asks the running supervisor to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
     /// `POST /backup`: make a backup of the data now.
     Backup,
+    /// `POST /reload`: another process, now. Answered when that serves, or does not.
+    Reload(Reload),
+    /// `POST /retry`: try an upgrade again that failed while the node goes on answering.
+    Retry(Retry),
+}
+
+/// How the node is to be reloaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reload {
+    /// The binary, as an absolute path; that of `current` if there is none.
+    pub exec: Option<PathBuf>,
+    /// Take everything back just before the new process would serve.
+    pub dry_run: bool,
+    /// How long the new process may take until it is ready to take over.
+    pub timeout_ms: Option<u64>,
+    /// Do not stop and start a node that cannot hand over.
+    pub handover_only: bool,
+}
+
+/// How an upgrade is to be tried again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retry {
+    /// Stop the old node first, instead of having it hand over.
+    pub stop: bool,
+}
+
+/// How long a process may take until it is ready to take over, unless the operator says otherwise.
+pub const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// What a reload may take beside that: the old process's end, the roll-back.
+const BESIDE: Duration = Duration::from_mins(5);
+
+impl Reload {
+    /// How long the new process may take until it is ready to take over.
+    pub fn timeout(&self) -> Duration {
+        self.timeout_ms.map_or(READY_WITHIN, Duration::from_millis)
+    }
 }
 
 impl Request {
-    /// Every request.
-    pub const ALL: [Self; 1] = [Self::Backup];
-
     /// The path that it is posted to.
-    pub fn path(self) -> &'static str {
+    pub fn path(&self) -> &'static str {
         match self {
             Self::Backup => "/backup",
+            Self::Reload(_) => "/reload",
+            Self::Retry(_) => "/retry",
+        }
+    }
+
+    /// What is posted.
+    pub(super) fn body(&self) -> Vec<u8> {
+        let body = match self {
+            Self::Backup => Ok(Vec::new()),
+            Self::Reload(reload) => serde_json::to_vec(reload),
+            Self::Retry(retry) => serde_json::to_vec(retry),
+        };
+        body.expect("plain structures of strings and numbers")
+    }
+
+    /// How long the answer may take, if longer than that to a simple question.
+    pub(super) fn takes(&self) -> Option<Duration> {
+        match self {
+            Self::Reload(reload) => Some(reload.timeout().saturating_add(BESIDE)),
+            Self::Backup | Self::Retry(_) => None,
         }
     }
 }
@@ -56,7 +113,12 @@ pub enum Answer {
         /// What happens now.
         text: String,
     },
-    /// It will not be done.
+    /// Another process is the node now.
+    Changed {
+        /// How it came to be.
+        change: Box<Change>,
+    },
+    /// It will not be done, or was tried in vain.
     Refused {
         /// Why not.
         why: String,
@@ -112,10 +174,15 @@ pub(super) fn read_only(served: Served) -> Router {
 /// What the node's own user may ask over the control socket.
 pub(super) fn all(served: Served, requests: &mpsc::Sender<Ask>) -> Router {
     let mut router = Router::new().route("/events", get(events));
-    for request in Request::ALL {
-        let (requests, within) = (requests.clone(), served.answer_within);
-        router = router.route(request.path(), post(move || ask(requests, request, within)));
-    }
+    let within = served.answer_within;
+    let to = requests.clone();
+    router = router.route("/backup", post(move || ask(to, Request::Backup, within)));
+    let to = requests.clone();
+    let reload = move |Posted(how): Posted<Reload>| ask(to, Request::Reload(how), within);
+    router = router.route("/reload", post(reload));
+    let to = requests.clone();
+    let retry = move |Posted(how): Posted<Retry>| ask(to, Request::Retry(how), within);
+    router = router.route("/retry", post(retry));
     router.with_state(served.clone()).merge(read_only(served))
 }
 
@@ -163,7 +230,39 @@ async fn not_found() -> Response {
     )
 }
 
+/// A posted object; without a body its default.
+struct Posted<T>(T);
+
+impl<T: serde::de::DeserializeOwned + Default, S: Send + Sync> axum::extract::FromRequest<S>
+    for Posted<T>
+{
+    type Rejection = Response;
+
+    async fn from_request(
+        request: axum::extract::Request,
+        state: &S,
+    ) -> Result<Self, Self::Rejection> {
+        let bad = |why: &str| {
+            failure(
+                StatusCode::BAD_REQUEST,
+                &format!("the request is not understood: {why}"),
+                "is the command of another version than the supervisor?",
+            )
+        };
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|error| bad(&error.body_text()))?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        serde_json::from_slice(&body)
+            .map(Self)
+            .map_err(|error| bad(&error.to_string()))
+    }
+}
+
 async fn ask(requests: mpsc::Sender<Ask>, request: Request, within: Duration) -> Response {
+    let within = request.takes().unwrap_or(within);
     let (answer, answered) = oneshot::channel();
     let busy = || {
         failure(
@@ -179,6 +278,7 @@ async fn ask(requests: mpsc::Sender<Ask>, request: Request, within: Duration) ->
         Ok(Ok(answer)) => {
             let code = match answer {
                 Answer::Accepted { .. } => StatusCode::ACCEPTED,
+                Answer::Changed { .. } => StatusCode::OK,
                 Answer::Refused { .. } => StatusCode::CONFLICT,
             };
             (code, Json(answer)).into_response()

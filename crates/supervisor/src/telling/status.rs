@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::change::{Change, How};
 use super::event_text;
 use super::time::{Time, millis};
 use crate::due::Author;
@@ -26,8 +27,14 @@ pub struct Status {
     pub plan: Option<PendingPlan>,
     /// The upgrade that is being made.
     pub upgrade: Option<Upgrade>,
+    /// The upgrade that failed while the old node goes on answering at its height: it waits for the operator.
+    #[serde(default)]
+    pub standing: Option<Standing>,
     /// The last upgrade that ended, one way or another.
     pub last_upgrade: Option<LastUpgrade>,
+    /// The last time that one process of the node made room for another.
+    #[serde(default)]
+    pub last_change: Option<LastChange>,
     /// The backups that are known, oldest first, at most [`MAX_BACKUPS`].
     pub backups: Vec<Backup>,
     /// The last thing that went wrong. It stays until another takes its place.
@@ -71,6 +78,12 @@ pub struct Node {
     pub release: Option<String>,
     /// The binary.
     pub binary: Option<PathBuf>,
+    /// It can hand over to the next process: it need not be stopped for it.
+    #[serde(default)]
+    pub hands_over: bool,
+    /// Processes that have handed over to it and finish what they have in hand.
+    #[serde(default)]
+    pub leaving: Vec<u32>,
     /// The last height that was read.
     pub height: Option<u64>,
     /// From where: `rpc`, `grpc` or `binary`.
@@ -207,12 +220,42 @@ pub struct LastUpgrade {
     pub result: UpgradeResult,
     /// When.
     pub at: Time,
+    /// Which way was used, if it came so far.
+    #[serde(default)]
+    pub how: Option<How>,
     /// How long each step took.
     pub steps: Vec<Step>,
     /// For how long no node ran, if it was confirmed.
     pub pause_ms: Option<u64>,
     /// From due to confirmed, if it was.
     pub total_ms: Option<u64>,
+}
+
+/// An upgrade that waits for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Its name.
+    pub name: String,
+    /// Its height.
+    pub height: u64,
+    /// The step that failed.
+    pub step: String,
+    /// Why.
+    pub error: String,
+    /// What the operator can do.
+    pub what_to_do: String,
+    /// Since when.
+    pub since: Time,
+}
+
+/// The last time that one process of the node made room for another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastChange {
+    /// When.
+    pub at: Time,
+    /// How.
+    #[serde(flatten)]
+    pub change: Change,
 }
 
 /// How an upgrade ended.
@@ -264,7 +307,9 @@ impl Status {
             node: Node::default(),
             plan: None,
             upgrade: None,
+            standing: None,
             last_upgrade: None,
+            last_change: None,
             backups: Vec::new(),
             last_error: None,
         }
@@ -300,7 +345,7 @@ impl Status {
 
     /// Does the node run, with no upgrade under way?
     pub fn is_ready(&self) -> bool {
-        self.node.state == NodeState::Running && self.upgrade.is_none()
+        self.node.state == NodeState::Running && self.upgrade.is_none() && self.standing.is_none()
     }
 
     /// The one line that says it: for systemd, for `/readyz` and at the top of `status`.
@@ -312,6 +357,12 @@ impl Status {
             );
         }
         let release = self.node.release.as_deref().unwrap_or("?");
+        if let (NodeState::Running, Some(standing)) = (self.node.state, &self.standing) {
+            return format!(
+                "upgrade {} failed; {release} answers on at height {} and makes no blocks",
+                standing.name, standing.height
+            );
+        }
         match self.node.state {
             NodeState::NotStarted => "the node was not started yet".to_owned(),
             NodeState::Running => match &self.plan {

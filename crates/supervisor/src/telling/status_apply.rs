@@ -1,10 +1,11 @@
 //! How each event changes how things stand. Pure: the same events give the same status, which is
 //! how a new supervisor learns of the last upgrade from the history.
 
+use super::change::How;
 use super::event::Event;
 use super::status::{
-    Backup, Exit, LastError, LastUpgrade, MAX_BACKUPS, NodeState, PendingPlan, Progress, Status,
-    Step, Upgrade, UpgradeResult,
+    Backup, Exit, LastChange, LastError, LastUpgrade, MAX_BACKUPS, NodeState, PendingPlan,
+    Progress, Standing, Status, Step, Upgrade, UpgradeResult,
 };
 use super::time::Time;
 
@@ -23,6 +24,9 @@ impl Status {
             | Event::NodeStopping { .. }
             | Event::NodeExited { .. }
             | Event::NodeRestarting { .. }
+            | Event::NodeFound { .. }
+            | Event::NodeChanged { .. }
+            | Event::GenerationEnded { .. }
             | Event::CrashLoop { .. } => self.apply_to_node(event, at),
             Event::PlanSeen { .. }
             | Event::PlanWaiting { .. }
@@ -33,6 +37,7 @@ impl Status {
             | Event::UpgradeResumed { .. }
             | Event::UpgradeStep { .. }
             | Event::UpgradeFailed { .. }
+            | Event::UpgradeStands { .. }
             | Event::UpgradeConfirmed { .. }
             | Event::RolledBack { .. } => self.apply_to_upgrade(event, at),
             Event::PrefetchProgress {
@@ -97,6 +102,9 @@ impl Status {
             | Event::PrefetchStarted { .. }
             | Event::BatchMissed { .. }
             | Event::SignalReceived { .. }
+            | Event::HandingOver { .. }
+            | Event::HandoverFailed { .. }
+            | Event::HandoverRehearsed { .. }
             | Event::Warning { .. }
             | Event::Other(_) => {}
         }
@@ -109,6 +117,9 @@ impl Status {
         }
         if self.last_error.is_none() {
             self.last_error = past.last_error;
+        }
+        if self.last_change.is_none() {
+            self.last_change = past.last_change;
         }
         if let (Some(now), Some(then)) = (&mut self.upgrade, past.upgrade)
             && now.name == then.name
@@ -139,6 +150,42 @@ impl Status {
                 node.generation = *generation;
                 node.release = Some(release.clone());
                 node.binary = Some(binary.clone());
+                // Not shown yet by this one.
+                node.hands_over = false;
+            }
+            Event::NodeFound {
+                pid,
+                generation,
+                release,
+                binary,
+                ..
+            } => {
+                node.state = NodeState::Running;
+                node.pid = Some(*pid);
+                node.generation = *generation;
+                node.release = Some(release.clone());
+                node.binary = Some(binary.clone());
+                node.hands_over = true;
+                node.leaving.retain(|leaving| leaving != pid);
+            }
+            Event::NodeChanged { generation, change } => {
+                node.state = NodeState::Running;
+                node.pid = Some(change.to);
+                node.generation = *generation;
+                node.release = Some(change.release.clone());
+                node.binary = Some(change.binary.clone());
+                if change.how == How::HandedOver {
+                    node.hands_over = true;
+                    node.leaving.push(change.from);
+                }
+                self.last_change = Some(LastChange {
+                    at,
+                    change: (**change).clone(),
+                });
+            }
+            Event::GenerationEnded { pid, .. } => {
+                node.leaving.retain(|leaving| leaving != pid);
+                return;
             }
             Event::NodeStopping { .. } => node.state = NodeState::Stopping,
             Event::NodeExited {
@@ -150,6 +197,9 @@ impl Status {
                 let asked = node.state == NodeState::Stopping;
                 node.state = NodeState::Down;
                 node.pid = None;
+                node.hands_over = false;
+                // What stands has nobody left to stand for it.
+                self.standing = None;
                 node.last_exit = Some(Exit {
                     code: *code,
                     signal: *signal,
@@ -226,9 +276,11 @@ impl Status {
     fn apply_to_upgrade(&mut self, event: &Event, at: Time) {
         match event {
             Event::UpgradeStarted { name, height } => {
+                self.standing = None;
                 self.upgrade = Some(begun(name, *height, "due", at));
             }
             Event::UpgradeResumed { name, height, step } => {
+                self.standing = None;
                 // The steps made before the interruption are known if the history was replayed.
                 let so_far = self.upgrade.take().filter(|u| u.name == *name);
                 let mut upgrade = so_far.unwrap_or_else(|| begun(name, *height, step, at));
@@ -250,6 +302,23 @@ impl Status {
             }
             Event::UpgradeFailed { name, .. } => {
                 self.end_upgrade(name, UpgradeResult::Failed, at);
+            }
+            Event::UpgradeStands {
+                name,
+                height,
+                step,
+                error,
+                what_to_do,
+            } => {
+                self.end_upgrade(name, UpgradeResult::Failed, at);
+                self.standing = Some(Standing {
+                    name: name.clone(),
+                    height: *height,
+                    step: step.clone(),
+                    error: error.clone(),
+                    what_to_do: what_to_do.clone(),
+                    since: at,
+                });
             }
             Event::UpgradeConfirmed {
                 name,
@@ -282,11 +351,20 @@ impl Status {
             (None, Some(before)) => (before.height, before.steps),
             (None, None) => (None, Vec::new()),
         };
+        // What only one of the two ways has tells which was used.
+        let made = |step| steps.iter().any(|made: &Step| made.step == step);
+        let how = if made("hand-over") {
+            Some(How::HandedOver)
+        } else {
+            let stopped = made("stop") || result == UpgradeResult::Confirmed;
+            stopped.then_some(How::StoppedAndStarted)
+        };
         self.last_upgrade = Some(LastUpgrade {
             name: name.to_owned(),
             height,
             result,
             at,
+            how,
             steps,
             pause_ms: None,
             total_ms: None,

@@ -362,7 +362,9 @@ fn the_json_has_every_key_and_is_read_back() {
             "node",
             "plan",
             "upgrade",
+            "standing",
             "last_upgrade",
+            "last_change",
             "backups",
             "last_error"
         ]

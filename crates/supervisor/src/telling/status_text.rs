@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::status::{
-    Backup, Disk, LastUpgrade, Node, NodeState, PendingPlan, Progress, Status, Step, Upgrade,
-    UpgradeResult,
+    Backup, Disk, LastChange, LastUpgrade, Node, NodeState, PendingPlan, Progress, Standing,
+    Status, Step, Upgrade, UpgradeResult,
 };
 use super::time::Time;
 use super::words::{self, bytes, span};
@@ -25,11 +25,18 @@ pub fn render_text(status: &Status, now: Time) -> String {
     if let Some(upgrade) = &status.upgrade {
         under_way(&mut page, upgrade, now);
     }
+    if let Some(standing) = &status.standing {
+        stands(&mut page, standing, now);
+    }
     if let Some(last) = &status.last_upgrade {
         ended(&mut page, last);
     }
+    if let Some(last) = &status.last_change {
+        changed(&mut page, last);
+    }
     backups(&mut page, &status.backups);
-    if let Some(error) = &status.last_error {
+    let told = status.standing.as_ref().map(|standing| standing.since);
+    if let Some(error) = status.last_error.as_ref().filter(|e| Some(e.at) != told) {
         page.line("last error", &error.text);
         page.line(
             "",
@@ -93,6 +100,14 @@ fn node(page: &mut Page, node: &Node, now: Time) {
     }
     if let Some(binary) = &node.binary {
         page.line("", &binary.display().to_string());
+    }
+    if node.hands_over {
+        page.line("", "can hand over to the next process");
+    }
+    if !node.leaving.is_empty() {
+        let pids: Vec<String> = node.leaving.iter().map(u32::to_string).collect();
+        let pids = pids.join(", ");
+        page.line("", &format!("pid {pids} has handed over and finishes"));
     }
     match (node.height, node.height_at) {
         (Some(height), Some(at)) => {
@@ -181,6 +196,36 @@ fn under_way(page: &mut Page, upgrade: &Upgrade, now: Time) {
     steps(page, &upgrade.steps);
 }
 
+fn stands(page: &mut Page, standing: &Standing, now: Time) {
+    page.line(
+        "upgrade",
+        &format!(
+            "{} at height {}: failed at {} {}",
+            standing.name,
+            standing.height,
+            standing.step,
+            ago(standing.since, now)
+        ),
+    );
+    page.line("", &standing.error);
+    page.line("", &format!("to do: {}", standing.what_to_do));
+}
+
+fn changed(page: &mut Page, last: &LastChange) {
+    page.line("last change", &last.change.sentence());
+    page.line("", &last.at.to_the_second());
+    let phases = last
+        .change
+        .phases
+        .iter()
+        .map(|phase| (&phase.phase, phase.took));
+    let phases: Vec<_> = phases.collect();
+    let width = phases.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, took) in phases {
+        page.line("", &format!("  {name:<width$}  {}", words::short(took)));
+    }
+}
+
 fn ended(page: &mut Page, last: &LastUpgrade) {
     let mut text = last.name.clone();
     if let Some(height) = last.height {
@@ -192,6 +237,9 @@ fn ended(page: &mut Page, last: &LastUpgrade) {
         UpgradeResult::RolledBack => ", ROLLED BACK ",
     });
     text.push_str(&last.at.to_the_second());
+    if let Some(how) = last.how {
+        let _ = write!(text, ", {}", how.text());
+    }
     for (what, ms) in [("pause", last.pause_ms), ("in all", last.total_ms)] {
         if let Some(ms) = ms {
             let _ = write!(text, ", {what} {}", span(Duration::from_millis(ms)));

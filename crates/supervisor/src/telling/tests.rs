@@ -373,16 +373,16 @@ async fn requests_reach_the_supervisor_and_its_answer_comes_back() {
             assert_eq!(ask.request, Request::Backup);
             ask.answer.send(answer.clone()).unwrap();
         };
-        let (got, ()) = tokio::join!(client.ask(Request::Backup), supervisor);
+        let (got, ()) = tokio::join!(client.ask(&Request::Backup), supervisor);
         assert_eq!(got.unwrap(), answer);
     }
     // Nobody takes it up: the queue of one is full after the first.
-    let first = client.ask(Request::Backup).await.unwrap_err().to_string();
+    let first = client.ask(&Request::Backup).await.unwrap_err().to_string();
     assert!(first.contains("no answer within 100ms"), "{first}");
-    let second = client.ask(Request::Backup).await.unwrap_err().to_string();
+    let second = client.ask(&Request::Backup).await.unwrap_err().to_string();
     assert!(second.contains("takes no requests now"), "{second}");
     drop(requests);
-    client.ask(Request::Backup).await.unwrap_err();
+    client.ask(&Request::Backup).await.unwrap_err();
     telling.shutdown(PATIENCE).await;
 }
 

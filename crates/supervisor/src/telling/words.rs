@@ -14,6 +14,16 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// A span that may be very short: `0.4 ms`, `12.3 ms`, then as [`span`](fn@span).
+pub fn short(time: Duration) -> String {
+    let micros = time.as_micros();
+    if micros < 1_000_000 {
+        let tenths = micros / 100;
+        return format!("{}.{} ms", tenths / 10, tenths % 10);
+    }
+    span(time)
+}
+
 /// A size in binary units with one decimal: `512 B`, `10.0 GiB`.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

@@ -25,6 +25,9 @@ pub struct Journal {
     pub plan: Plan,
     /// What `current` pointed to before, as it was written there.
     pub from: PathBuf,
+    /// How the old process makes room for the new one.
+    #[serde(default)]
+    pub way: Way,
     /// How far it has come.
     pub stage: Stage,
     /// When it began, in seconds since 1970.
@@ -43,6 +46,17 @@ pub struct Journal {
     pub left_down: bool,
     /// Which writing of the binary was rolled back from.
     pub failed_binary: Option<Fingerprint>,
+}
+
+/// How the process of the old release makes room for that of the new one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// It is stopped, then the new one is started.
+    #[default]
+    StopAndStart,
+    /// It stands still and answers until the new one has taken over from it: the relay.
+    Relay,
 }
 
 /// A step done.
@@ -98,6 +112,7 @@ impl Journal {
             format: FORMAT,
             plan,
             from,
+            way: Way::default(),
             stage: Stage::Due,
             begun_s,
             steps: Vec::new(),

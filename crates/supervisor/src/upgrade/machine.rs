@@ -2,10 +2,14 @@
 //!
 //! A stage says what has been done and is on disk before the next step begins. Every step may be
 //! performed again: a crash between doing and recording repeats it.
+//!
+//! There are two ways. Most nodes are stopped first and started last. A node that can hand over stands still at the plan's height and
+//! goes on answering while the same steps are made beside it; then the new binary takes over from it ([`Step::HandOver`]). Whatever fails
+//! before that leaves it as it is.
 
 use serde::{Deserialize, Serialize};
 
-use super::journal::{Failure, Journal, StepTime};
+use super::journal::{Failure, Journal, StepTime, Way};
 
 /// What has been done. The order is the order of the procedure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,6 +59,8 @@ pub enum Step {
     PreUpgrade,
     /// Start the new binary.
     Start,
+    /// Start the new binary beside the old one and have it take over.
+    HandOver,
     /// Put the link back after a failed `pre-upgrade`.
     SwitchBack,
     /// Put the data back.
@@ -143,6 +149,28 @@ impl Machine {
         self.step
     }
 
+    /// It failed while the old node goes on answering, and waits for the operator.
+    pub fn is_standing(&self) -> bool {
+        self.step.is_none() && self.journal.failure.is_some() && self.journal.way == Way::Relay
+    }
+
+    /// The old node is gone, or is to go: what is left is done as for one that is stopped. To be gone on with by
+    /// [`resume`](Self::resume).
+    pub fn fall_back(&mut self) {
+        self.step = None;
+        self.journal.way = Way::StopAndStart;
+    }
+
+    /// The new binary was found to have taken over already: the supervisor was killed before it could record that.
+    pub fn has_taken_over(&mut self) -> Vec<Action> {
+        self.journal.failure = None;
+        self.step = Some(Step::HandOver);
+        self.step(Event::Done {
+            took_ms: 0,
+            changed: true,
+        })
+    }
+
     /// Begins, or goes on where the journal left off.
     pub fn resume(&mut self) -> Vec<Action> {
         // Beyond a failure that is tried again, nothing differs from what is on disk.
@@ -177,17 +205,20 @@ impl Machine {
     }
 
     fn next(&mut self) -> Vec<Action> {
+        let relay = self.journal.way == Way::Relay;
         let step = match self.journal.stage {
+            Stage::Due if relay => Step::BackUp,
             Stage::Due => Step::Stop,
             Stage::Stopped => Step::BackUp,
             Stage::BackedUp => Step::CustomPreUpgrade,
             Stage::CustomDone => Step::Fetch,
             Stage::Fetched => Step::Switch,
             Stage::Switched => Step::PreUpgrade,
-            Stage::Prepared if !self.policy.restart && !self.journal.left_down => {
+            Stage::Prepared if !relay && !self.policy.restart && !self.journal.left_down => {
                 self.journal.left_down = true;
                 return vec![Action::Record, Action::LeaveDown];
             }
+            Stage::Prepared if relay => Step::HandOver,
             // A supervisor that was killed here starts the new binary again.
             Stage::Prepared | Stage::Started => Step::Start,
             Stage::RollingBack => Step::RestoreData,
@@ -210,7 +241,7 @@ impl Machine {
         if changed {
             actions.push(Action::Record);
         }
-        if step != Step::Start {
+        if !matches!(step, Step::Start | Step::HandOver) {
             actions.extend(self.next());
         }
         actions
@@ -222,7 +253,7 @@ impl Machine {
             return vec![Action::GiveUp];
         }
         self.journal.failure = Some(Failure { step, error, at_s });
-        if step == Step::PreUpgrade {
+        if matches!(step, Step::PreUpgrade | Step::HandOver) {
             // Recorded before the link goes back: a crash in between finds the link ahead of the
             // stage, and switching twice is harmless.
             self.journal.stage = Stage::Fetched;
@@ -302,7 +333,7 @@ impl Step {
             Self::Fetch => Stage::Fetched,
             Self::Switch => Stage::Switched,
             Self::PreUpgrade => Stage::Prepared,
-            Self::Start => Stage::Started,
+            Self::Start | Self::HandOver => Stage::Started,
             Self::SwitchBack => return None,
             Self::RestoreData => Stage::DataRestored,
             Self::RestoreLink => Stage::RolledBack,
@@ -319,6 +350,7 @@ impl Step {
             Self::Switch => "switch",
             Self::PreUpgrade => "pre-upgrade",
             Self::Start => "start",
+            Self::HandOver => "hand-over",
             Self::SwitchBack => "switch-back",
             Self::RestoreData => "restore-data",
             Self::RestoreLink => "restore-link",

@@ -51,15 +51,19 @@ impl World {
             Step::Stop => self.node_runs = None,
             // The backup of an upgrade carries its name: found again, it is not made again.
             Step::BackUp => {
-                assert!(self.node_runs.is_none(), "backup while the node runs");
+                let beside = journal.way == Way::Relay;
+                assert_eq!(self.node_runs.is_some(), beside, "who makes the backup");
                 self.backups = self.backups.max(1);
                 journal.backup = Some(PathBuf::from("backup"));
             }
             Step::CustomPreUpgrade => self.custom_runs += 1,
-            Step::Fetch | Step::PreUpgrade => assert!(self.node_runs.is_none()),
+            Step::Fetch | Step::PreUpgrade => {
+                assert_eq!(self.node_runs.is_some(), journal.way == Way::Relay);
+            }
             Step::Switch => self.link = "new",
             Step::SwitchBack | Step::RestoreLink => self.link = "old",
-            Step::Start => {
+            Step::Start | Step::HandOver => {
+                assert_eq!(self.node_runs.is_some(), step == Step::HandOver);
                 self.node_runs = Some(self.link);
                 self.data = "new";
                 self.wrong_binary |= self.link != "new";
@@ -137,7 +141,121 @@ impl World {
     }
 }
 
+/// A world whose node can hand over, and outlives its supervisor.
+fn relay() -> World {
+    let mut world = World::new();
+    if let Some(journal) = &mut world.journal {
+        journal.way = Way::Relay;
+    }
+    world
+}
+
+impl World {
+    /// A supervisor finds the node that the last one left, if it has not died meanwhile.
+    fn find_node(
+        &mut self,
+        node_died: bool,
+        crash_at: &mut u32,
+        fails: &mut dyn FnMut(Step) -> bool,
+    ) -> (Machine, Option<Action>) {
+        if node_died {
+            self.node_runs = None;
+        }
+        let journal = self.journal.clone().expect("recorded before anything else");
+        let stage = journal.stage;
+        let mut machine = Machine::new(journal, policy());
+        let actions = match self.node_runs {
+            Some("old") if stage < Stage::Started => machine.resume(),
+            Some("new") if stage == Stage::Started => vec![],
+            Some("new") => machine.has_taken_over(),
+            // It is gone, or does not fit and is ended.
+            _ => {
+                self.node_runs = None;
+                machine.fall_back();
+                machine.resume()
+            }
+        };
+        let end = self.run(&mut machine, actions, crash_at, fails);
+        (machine, end)
+    }
+}
+
 const NEVER: u32 = u32::MAX;
+
+#[test]
+fn beside_a_node_that_hands_over_nothing_is_stopped() {
+    let mut world = relay();
+    let mut steps = Vec::new();
+    let (machine, end) = world.find_node(false, &mut { NEVER }, &mut |step| {
+        steps.push(step);
+        false
+    });
+    assert_eq!(
+        steps,
+        [
+            Step::BackUp,
+            Step::CustomPreUpgrade,
+            Step::Fetch,
+            Step::Switch,
+            Step::PreUpgrade,
+            Step::HandOver
+        ]
+    );
+    assert_eq!(end, Some(Action::Record));
+    assert_eq!(machine.journal.stage, Stage::Started);
+    assert_eq!(world.node_runs, Some("new"));
+}
+
+#[test]
+fn a_relay_is_resumed_after_a_crash_anywhere_with_its_node_or_without() {
+    for first in 0..40 {
+        for second in 0..20 {
+            for died in [[false, false], [false, true], [true, false]] {
+                let mut world = relay();
+                for (mut crash, died) in [first, second].into_iter().zip(died) {
+                    world.find_node(died, &mut crash, &mut |_| false);
+                }
+                let (machine, _) = world.find_node(false, &mut { NEVER }, &mut |_| false);
+                assert_eq!(machine.journal.stage, Stage::Started);
+                assert_eq!((world.node_runs, world.link), (Some("new"), "new"));
+                assert_eq!(world.backups, 1);
+                assert!(!world.wrong_binary);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_fails_beside_the_node_leaves_it_and_puts_the_link_back() {
+    for failing in [
+        Step::BackUp,
+        Step::CustomPreUpgrade,
+        Step::Fetch,
+        Step::Switch,
+        Step::PreUpgrade,
+        Step::HandOver,
+    ] {
+        for mut crash in 0..30 {
+            let mut world = relay();
+            let (machine, end) = world.find_node(false, &mut crash, &mut |step| step == failing);
+            assert_eq!(world.node_runs, Some("old"), "{failing:?}");
+            if end.is_some() {
+                assert!(machine.is_standing(), "{failing:?}");
+                assert_eq!(world.link, "old", "{failing:?}");
+                assert_eq!(machine.journal.failure.as_ref().unwrap().step, failing);
+            }
+            // The operator, or the next supervisor, tries again; or stops the old node for it.
+            for stop in [false, true] {
+                let mut world = world.clone();
+                let (machine, _) = world.find_node(stop, &mut { NEVER }, &mut |_| false);
+                assert_eq!(machine.journal.stage, Stage::Started);
+                assert_eq!(machine.journal.failure, None);
+                assert_eq!((world.node_runs, world.link), (Some("new"), "new"));
+                assert_eq!(world.backups, 1);
+            }
+        }
+    }
+}
 
 #[test]
 fn the_steps_come_in_order() {
@@ -280,6 +398,26 @@ fn nothing_is_rolled_back_without_a_backup() {
 }
 
 proptest! {
+    /// The same with a node that hands over, which may die as well.
+    #[test]
+    fn any_history_of_a_relay_ends_well(
+        history in prop::collection::vec((0u32..30, 0u8..14, any::<bool>()), 0..12)
+    ) {
+        let mut world = relay();
+        for (mut crash, failing, died) in history {
+            let mut count = 0;
+            world.find_node(died, &mut crash, &mut |_| {
+                count += 1;
+                count == failing
+            });
+            prop_assert!(world.backups <= 1);
+            prop_assert!(!world.wrong_binary);
+        }
+        let (machine, _) = world.find_node(false, &mut { NEVER }, &mut |_| false);
+        prop_assert_eq!(machine.journal.stage, Stage::Started);
+        prop_assert_eq!(world.node_runs, Some("new"));
+    }
+
     /// Any number of crashes and failures in any order: the binary that runs is always the one
     /// that `current` names, there is one backup, and left alone the upgrade ends.
     #[test]

@@ -6,6 +6,8 @@
 //!       ·········· the old release runs next ·······│ commit │··· the new one runs next ···
 //! ```
 //!
+//! A node that can hand over is not stopped: it stands still and answers until the new binary has taken over, after `Prepared`.
+//!
 //! The commit point is the rename that replaces `current`. [`machine`] decides, [`journal`]
 //! remembers, [`steps`] acts.
 
@@ -14,5 +16,5 @@ pub mod machine;
 pub mod scripts;
 pub mod steps;
 
-pub use journal::{Journal, JournalError};
+pub use journal::{Journal, JournalError, Way};
 pub use machine::{Action, Event, Machine, Policy, Stage, Step};

@@ -6,11 +6,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::journal::Journal;
+use super::journal::{Journal, Way};
 use super::machine::Step;
 use super::scripts::{self, ScriptError};
 use crate::backup::{self, BackupError, RestoreError};
@@ -19,8 +19,12 @@ use crate::config::{BackupMode, Config};
 use crate::fetch::{self, FetchError};
 use crate::files::write_atomic;
 use crate::layout::{Layout, LinkError, Release};
+use crate::node::contract::{self, ContractError};
 use crate::plan::{Fingerprint, Plan};
 use crate::telling::{Event, Telling};
+
+/// How long a node may take to write a snapshot of itself. It goes on answering, and the chain stands still anyway.
+const SNAPSHOT: Duration = Duration::from_hours(1);
 
 /// What the steps work on.
 #[derive(Debug)]
@@ -84,6 +88,9 @@ pub enum StepError {
         /// What went wrong.
         source: Box<RestoreError>,
     },
+    /// The node did not write a snapshot.
+    #[error("the node has not written a snapshot: {0}")]
+    Snapshot(#[from] ContractError),
     /// The thread that did it is gone.
     #[error("the step ended unexpectedly: {0}")]
     Lost(#[from] tokio::task::JoinError),
@@ -138,10 +145,27 @@ pub fn what_to_do(step: Step) -> &'static str {
         Step::RestoreData | Step::RestoreLink => {
             "see `baton status`, then start again: the roll-back goes on where it stopped"
         }
-        Step::Stop | Step::Switch | Step::Start | Step::SwitchBack => {
+        Step::Stop | Step::Switch | Step::Start | Step::HandOver | Step::SwitchBack => {
             "mend the cause, then start again: the upgrade goes on where it stopped"
         }
     }
+}
+
+/// The same where the old node goes on answering.
+pub fn what_to_do_beside(step: Step) -> String {
+    let mend = match step {
+        Step::BackUp => {
+            "make room or choose another DAEMON_DATA_BACKUP_DIR, or see what the node says of its snapshot"
+        }
+        Step::CustomPreUpgrade => "mend the script that COSMOVISOR_CUSTOM_PREUPGRADE names",
+        Step::Fetch => "put the binary in place with `add-upgrade`",
+        Step::PreUpgrade => "the link was put back; mend what pre-upgrade complains about",
+        Step::HandOver => {
+            "the link was put back; see in the node's log what the new binary says, and mend that or put another in place with `add-upgrade --force`"
+        }
+        _ => "mend the cause",
+    };
+    format!("{mend}; then `baton retry`, or `baton retry --stop` to stop the old node first")
 }
 
 impl Steps {
@@ -168,7 +192,7 @@ impl Steps {
     ) -> Result<Done, StepError> {
         match step {
             // The node's processes are the driver's; here they are gone already or not yet there.
-            Step::Stop | Step::Start => Ok(Done::nothing()),
+            Step::Stop | Step::Start | Step::HandOver => Ok(Done::nothing()),
             Step::BackUp => self.back_up(journal).await,
             Step::CustomPreUpgrade => self.custom(&journal.plan).await,
             Step::Fetch => self.fetch(&journal.plan).await,
@@ -187,21 +211,19 @@ impl Steps {
         }
     }
 
+    /// Whether the data is backed up before an upgrade.
+    pub fn backs_up(&self) -> bool {
+        !self.config.skip_backup && self.config.baton.backup_mode != BackupMode::Off
+    }
+
     async fn back_up(self: Arc<Self>, journal: &Journal) -> Result<Done, StepError> {
-        if self.config.skip_backup || self.config.baton.backup_mode == BackupMode::Off {
+        if !self.backs_up() {
             return Ok(Done::nothing());
         }
-        let request = backup::Request {
-            data: self.layout.data().to_owned(),
-            dest_dir: self.config.data_backup_dir.clone(),
-            mode: self.config.baton.backup_mode,
-            immutable: self.config.baton.backup_immutable.clone(),
-            upgrade: Some(backup::Upgrade {
-                id: journal.id(),
-                plan: journal.plan.clone(),
-            }),
-            today: jiff::Zoned::now().date(),
-        };
+        let request = self.backup_request(journal);
+        if journal.way == Way::Relay {
+            return self.snapshot(request).await;
+        }
         info!(
             "backup start time" = %now(),
             "starting to take backup of data directory"
@@ -225,6 +247,48 @@ impl Steps {
             backup: Some(path),
             ..Done::something()
         })
+    }
+
+    /// The node writes the backup itself, and goes on answering meanwhile.
+    async fn snapshot(self: Arc<Self>, request: backup::Request) -> Result<Done, StepError> {
+        let prepared =
+            tokio::task::spawn_blocking(move || backup::prepare_snapshot(request)).await??;
+        let path = match prepared {
+            backup::Prepared::Found(entry) => {
+                info!("backup saved at" = %entry.path.display(), "the backup for this upgrade was made before");
+                entry.path
+            }
+            backup::Prepared::Ready(snapshot) => {
+                info!("backup start time" = %now(), "the node writes a snapshot of its data");
+                let control_dir = self.layout.control_dir();
+                let target = snapshot.target();
+                contract::snapshot(&control_dir, &target, SNAPSHOT).await?;
+                let steps = self.clone();
+                let report =
+                    tokio::task::spawn_blocking(move || snapshot.complete(&Watcher { steps }))
+                        .await??;
+                self.tell_backup(&report);
+                report.path
+            }
+        };
+        Ok(Done {
+            backup: Some(path),
+            ..Done::something()
+        })
+    }
+
+    fn backup_request(&self, journal: &Journal) -> backup::Request {
+        backup::Request {
+            data: self.layout.data().to_owned(),
+            dest_dir: self.config.data_backup_dir.clone(),
+            mode: self.config.baton.backup_mode,
+            immutable: self.config.baton.backup_immutable.clone(),
+            upgrade: Some(backup::Upgrade {
+                id: journal.id(),
+                plan: journal.plan.clone(),
+            }),
+            today: jiff::Zoned::now().date(),
+        }
     }
 
     fn tell_backup(&self, report: &backup::Report) {

@@ -70,7 +70,7 @@ pub(crate) struct GenerationsArgs {
     json: bool,
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let time = GoDuration::parse(text).map_err(|error| error.to_string())?;
     match u64::try_from(time.0).map(Duration::from_nanos) {
         Ok(time) if !time.is_zero() && time <= LONGEST => Ok(time),

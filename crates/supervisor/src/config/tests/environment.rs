@@ -228,6 +228,7 @@ Baton Values:
   BATON_HOOK: (default)
   BATON_WEBHOOK: (default)
   BATON_ADMIN_ADDRESS: (default)
+  BATON_RELAY: auto (default)
 Sources:
   DAEMON_HOME (environment)
   DAEMON_NAME (environment)
@@ -362,6 +363,7 @@ fn get_config_from_env_all_good() {
             ("BATON_HOOK", "/bin/hook"),
             ("BATON_WEBHOOK", "https://hook"),
             ("BATON_ADMIN_ADDRESS", "127.0.0.1:1"),
+            ("BATON_RELAY", "off"),
         ],
     )
     .unwrap();
@@ -398,6 +400,7 @@ fn get_config_from_env_all_good() {
             hook: Some(PathBuf::from("/bin/hook")),
             webhook: Some("https://hook".to_owned()),
             admin_address: Some("127.0.0.1:1".parse().unwrap()),
+            relay: Relay::Off,
         },
     };
     assert_eq!(loaded.config, expected);

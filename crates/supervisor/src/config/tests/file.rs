@@ -203,7 +203,7 @@ fn own_settings_in_a_file() {
         load_file(&file, &[("BATON_HOOK", "h")]).unwrap_err(),
         format!(
             "unknown key baton.restrat in {0}: the [baton] table knows backup_mode, backup_keep, \
-             backup_immutable, restart, rpc_address, prefetch, rollback, hook, webhook, admin_address\n\
+             backup_immutable, restart, rpc_address, prefetch, rollback, hook, webhook, admin_address, relay\n\
              invalid: BATON_ROLLBACK: must be off, a number of failures such as 3, or 3/10m, got \
              \"maybe\" from baton.rollback in {0}\n\
              invalid: BATON_HOOK: must be the absolute path of an executable, got \"h\" from the environment",

@@ -1,7 +1,15 @@
 //! The loop: actions become system calls here, and what the system does becomes events.
 //!
-//! Nothing is decided in this file. It gathers facts for [`crate::due`], feeds
+//! Nothing is decided here. It gathers facts for [`crate::due`], feeds
 //! [`crate::life::Life`], and performs what that asks for.
+
+mod asked;
+mod crash;
+mod handing;
+mod knowing;
+mod processes;
+
+pub(super) use handing::who_serves;
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
@@ -9,36 +17,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use baton_handover::report::Report;
 use fail::fail_point;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{error, info, warn};
 
-use super::pace::{ASK, ASK_IDLE, ASK_NEAR, Pace};
-use super::{judge, prefetch, resume, settings};
-use crate::batch_file::{BatchFile, Turned};
+use self::crash::crash_after;
+use self::handing::{Lost, Mark, Replacing, StopStart};
+use self::processes::{Others, next_end};
+use super::pace::Pace;
+use super::{prefetch, resume, settings};
+use crate::batch_file::BatchFile;
 use crate::binary;
 use crate::config::Config;
-use crate::due::{Child, Refusal, Running, Until, Verdict};
-use crate::facts::{Circumstances, Dossier, LastLife};
+use crate::due::Verdict;
+use crate::facts::{Dossier, LastLife};
 use crate::heights::{self, Heights, Reading, Unknown};
 use crate::layout::Layout;
 use crate::life::{
     Action, CRASH_LIMIT, CRASH_WINDOW, Ended, Event, Exit, Life, Now, Signal, Timer,
 };
 use crate::logging;
+use crate::node::identity;
 use crate::node::reap::Reaper;
 use crate::node::signals::{self, Arrived};
-use crate::node::spawn::{self, Node};
-use crate::node::{group, identity};
-use crate::plan::{self, Fingerprint, Plan, PlanError};
+use crate::node::spawn::{self, Node, Program};
+use crate::plan::{Fingerprint, Plan};
 use crate::records::Records;
 use crate::skip;
-use crate::telling::event::MissedPlan;
 use crate::telling::{self, Telling};
 use crate::upgrade::steps::{self, Done, Steps};
-use crate::upgrade::{Journal, Stage, Step};
+use crate::upgrade::{Journal, Stage, Step, Way};
 use crate::watch;
 
 /// How long a plan file may stay unreadable before that is told.
@@ -54,6 +65,13 @@ enum Finished {
         result: Result<Done, String>,
     },
     Cleared(Result<(), String>),
+    /// This process shows itself in the control directory.
+    Shown {
+        generation: u64,
+        pid: Option<u32>,
+    },
+    /// A process was introduced to the node.
+    Introduced(Result<Option<Box<Report>>, String>),
     Height {
         heights: Box<Heights>,
         question: u64,
@@ -80,6 +98,26 @@ impl Chain {
     }
 }
 
+/// What a supervisor begins with.
+pub struct Beginning {
+    /// What the last supervisor left about its node.
+    pub last: Option<LastLife>,
+    /// An upgrade that was interrupted.
+    pub journal: Option<Box<Journal>>,
+    /// A node that serves.
+    pub found: Option<FoundNode>,
+}
+
+/// A node that was left running, and goes on.
+pub struct FoundNode {
+    /// The process that serves.
+    pub node: Node,
+    /// It is of the release that the interrupted upgrade leads to.
+    pub is_new: bool,
+    /// Processes that have handed over to it and have not ended.
+    pub leaving: Vec<Node>,
+}
+
 /// The driver of one supervisor.
 pub struct Driver {
     config: Arc<Config>,
@@ -94,6 +132,18 @@ pub struct Driver {
     batch: BatchFile,
     begun: Instant,
     node: Option<Node>,
+    /// The other processes of the node.
+    others: Others,
+    /// The node shows that it can hand over.
+    hands_over: bool,
+    mark: Option<Mark>,
+    replacing: Option<Replacing>,
+    lost: Option<Lost>,
+    /// What the operator wants the node reloaded with.
+    reload: Option<(telling::Reload, oneshot::Sender<telling::Answer>)>,
+    stop_start: Option<StopStart>,
+    /// Which way the upgrade is made whose journal is about to be opened.
+    way: Way,
     node_since: Instant,
     generation: u64,
     /// What the next supervisor would be left about the node that runs.
@@ -126,7 +176,7 @@ impl Driver {
         layout: Layout,
         args: Vec<OsString>,
         records: Records,
-        last: Option<LastLife>,
+        last: Option<&LastLife>,
         telling: Telling,
     ) -> Self {
         let cancel = Arc::new(AtomicBool::new(false));
@@ -145,10 +195,18 @@ impl Driver {
                 cancel.clone(),
             )),
             life: Life::new(settings(&config)),
-            dossier: Dossier::new(last.as_ref(), &running),
+            dossier: Dossier::new(last, &running),
             batch: BatchFile::new(&layout.batch_file()),
             begun: now,
             node: None,
+            others: Others::default(),
+            hands_over: false,
+            mark: None,
+            replacing: None,
+            lost: None,
+            reload: None,
+            stop_start: None,
+            way: Way::default(),
             node_since: now,
             generation: last.map_or(0, |last| last.generation),
             record: None,
@@ -163,6 +221,7 @@ impl Driver {
                 rpc_address: config.baton.rpc_address.clone(),
                 grpc_address: config.grpc_address.clone(),
                 node_args: resume::strings(&args),
+                control_dir: Some(layout.control_dir()),
             }))),
             chain: Chain::Unasked,
             pace: Pace::default(),
@@ -183,7 +242,12 @@ impl Driver {
     }
 
     /// Runs until the supervisor is to end.
-    pub async fn run(mut self, journal: Option<Box<Journal>>) -> Exit {
+    pub async fn run(mut self, beginning: Beginning) -> Exit {
+        let Beginning {
+            last,
+            journal,
+            found,
+        } = beginning;
         let mut signals = match signals::listen() {
             Ok(signals) => signals,
             Err(e) => return Exit::CannotStart(format!("listening for signals: {e}")),
@@ -213,7 +277,10 @@ impl Driver {
                 step: journal.stage.name().to_owned(),
             });
         }
-        self.feed(Event::Begin(journal)).await;
+        match (found, last) {
+            (Some(found), Some(last)) => self.go_on_with(found, last, journal).await,
+            _ => self.feed(Event::Begin(journal)).await,
+        }
         self.spawn_prefetch();
 
         while self.exit.is_none() {
@@ -227,12 +294,12 @@ impl Driver {
                     Arrived::ForNode(signal) => self.signalled(signal).await,
                     Arrived::Child => zombies = true,
                 },
-                ended = end_of(&mut self.node) => self.node_ended(ended).await,
+                (who, ended) = next_end(&mut self.node, &mut self.others) => self.ended(who, ended).await,
                 Some(Ok(finished)) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     self.finished(finished).await;
                 }
                 Some(()) = changes.recv() => self.look().await,
-                Some(ask) = asked.recv() => self.answer(ask),
+                Some(ask) = asked.recv() => self.asked(ask).await,
                 () = sleep_until(timer.map_or_else(Instant::now, |(_, at)| at).into()), if timer.is_some() => {
                     if let Some((timer, _)) = timer {
                         self.timers.remove(&timer);
@@ -240,6 +307,7 @@ impl Driver {
                     }
                 }
                 _ = poll.tick() => {
+                    self.look_at_control_dir();
                     self.look().await;
                     if zombies {
                         zombies = reaper.look(Instant::now());
@@ -293,8 +361,12 @@ impl Driver {
                 events.push_back(Event::Judged(plan));
             }
             Action::Spawn => events.push_back(self.spawn().await),
+            Action::Replace(purpose) => events.extend(self.replace(purpose).await),
             Action::Send(signal) => {
-                if let Some(node) = &self.node {
+                if signal.stops() || signal == Signal::Kill {
+                    self.others.send(signal);
+                }
+                if let Some(node) = &mut self.node {
                     if signal == Signal::Kill {
                         info!("DAEMON_SHUTDOWN_GRACE exceeded, killing app");
                         self.telling.tell(telling::Event::NodeKilled {
@@ -306,9 +378,10 @@ impl Driver {
                 }
             }
             Action::ClearGroup { grace } => {
-                let leader = self.last_leader();
+                let mut groups = vec![self.last_group()];
+                groups.extend(self.others.groups());
                 self.tasks
-                    .spawn(async move { Finished::Cleared(group::clear(leader, grace).await) });
+                    .spawn(async move { Finished::Cleared(processes::clear(groups, grace).await) });
             }
             Action::Arm(timer, after) => {
                 self.timers.insert(timer, Instant::now() + after);
@@ -388,23 +461,6 @@ impl Driver {
         }
     }
 
-    /// Answers what an operator asked over the control socket.
-    fn answer(&self, ask: telling::Ask) {
-        let answer = match ask.request {
-            telling::Request::Backup if self.node.is_some() => telling::Answer::Refused {
-                why: "the node is running, and a copy of data that is being written to may be torn"
-                    .to_owned(),
-                what_to_do: "stop the supervisor, then run `baton backup`".to_owned(),
-            },
-            _ => telling::Answer::Refused {
-                why: "the supervisor is busy with the node's upgrade".to_owned(),
-                what_to_do: "see `baton status`".to_owned(),
-            },
-        };
-        // The one who asked may have gone.
-        let _ = ask.answer.send(answer);
-    }
-
     async fn signalled(&mut self, signal: Signal) {
         info!(signal = signal.name(), "signal received");
         self.telling.tell(telling::Event::SignalReceived {
@@ -424,12 +480,13 @@ impl Driver {
         self.feed(Event::Signal(signal)).await;
     }
 
-    async fn node_ended(&mut self, ended: Ended) {
+    /// The node has ended, and no other process serves in its place.
+    async fn gone(&mut self, ended: Ended) {
         let ran_for = self.node_since.elapsed();
-        let (code, signal) = match ended {
-            Ended::Code(code) => (Some(code), None),
-            Ended::Signal(signal) => (None, Some(signal)),
-        };
+        let (code, signal) = parts(ended);
+        if let Some(reload) = &mut self.stop_start {
+            reload.ended = Some(Instant::now());
+        }
         info!(how = ended.text(), "the node ended");
         if self.asked_to_stop.is_some() && ended != Ended::Signal(spawn::number(Signal::Kill)) {
             info!("app exited normally");
@@ -442,6 +499,7 @@ impl Driver {
         });
         if self.life.is_running()
             && let Some(machine) = self.life.upgrade()
+            && machine.journal.stage == Stage::Started
         {
             self.telling.tell(telling::Event::Warning {
                 text: format!(
@@ -462,6 +520,7 @@ impl Driver {
         }
         self.feed(Event::Ended(ended)).await;
         self.node = None;
+        self.hands_over = false;
     }
 
     async fn finished(&mut self, finished: Finished) {
@@ -480,6 +539,12 @@ impl Driver {
                     self.height_answered(question, result).await;
                 }
             }
+            Finished::Shown { generation, pid } => {
+                if generation == self.generation {
+                    self.shown(pid);
+                }
+            }
+            Finished::Introduced(result) => self.introduced(result).await,
             Finished::Other => {}
         }
     }
@@ -511,13 +576,17 @@ impl Driver {
                 if self.cancel.load(Ordering::Relaxed) {
                     return;
                 }
-                error!(error = %text, step = step.name(), "the upgrade cannot go on");
-                self.telling.tell(telling::Event::UpgradeFailed {
-                    name: self.upgrade_name(),
-                    step: step.name().to_owned(),
-                    error: text.clone(),
-                    what_to_do: steps::what_to_do(step).to_owned(),
-                });
+                if self.life.is_running() {
+                    self.stands(step, &text);
+                } else {
+                    error!(error = %text, step = step.name(), "the upgrade cannot go on");
+                    self.telling.tell(telling::Event::UpgradeFailed {
+                        name: self.upgrade_name(),
+                        step: step.name().to_owned(),
+                        error: text.clone(),
+                        what_to_do: steps::what_to_do(step).to_owned(),
+                    });
+                }
                 self.feed(Event::StepFailed(text)).await;
             }
         }
@@ -572,7 +641,8 @@ impl Driver {
             name: plan.name.clone(),
             height: plan.height,
         });
-        let journal = Journal::new(plan, from, self.now().wall_s);
+        let mut journal = Journal::new(plan, from, self.now().wall_s);
+        journal.way = std::mem::take(&mut self.way);
         journal
             .save(&self.layout.baton())
             .map_err(|e| e.to_string())?;
@@ -605,6 +675,8 @@ impl Driver {
             plan_file_at_end: None,
             too_early: None,
             generation: self.generation,
+            command: Some(resume::fingerprint(&self.args)),
+            ..LastLife::default()
         };
         self.leave_record(&life);
         let real = spawn::real_path(&bin);
@@ -622,10 +694,19 @@ impl Driver {
         }
         info!(args = %shown, path = %real.display(), "running app");
         fail_point!("supervisor::spawn", |_| {
-            crash();
+            crash::crash();
             Event::Spawned
         });
-        let node = match spawn::start(&bin, &self.args, &self.layout.root()).await {
+        self.hands_over = false;
+        let control_dir = self.control_dir();
+        let root = self.layout.root();
+        let program = Program {
+            bin: &bin,
+            args: &self.args,
+            directory: &root,
+            control_dir: control_dir.as_deref(),
+        };
+        let node = match program.start().await {
             Ok(node) => node,
             Err(e) => {
                 let text = spawn::refused(&real, &resume::strings(&self.args), &e);
@@ -645,8 +726,9 @@ impl Driver {
             pid: node.pid().unsigned_abs(),
             generation: self.generation,
             release: self.release_path(&release),
-            binary: real,
+            binary: real.clone(),
         });
+        self.started_again(&self.release_path(&release), &real, node.pid());
         self.node = Some(node);
         self.telling.notifier().ready();
         Event::Spawned
@@ -670,357 +752,56 @@ impl Driver {
         self.node.as_ref().map_or(0, Node::pid)
     }
 
-    // What is known.
-
-    async fn look(&mut self) {
-        let changed = Fingerprint::of(&self.layout.plan_file()).ok() != self.dossier.fingerprint();
-        if changed {
-            self.look_at_plan();
-        }
-        self.tell_trouble();
-        self.batch.read();
-        self.batch_turn();
-        self.decide().await;
-        self.ask_if_needed();
+    fn last_group(&self) -> i32 {
+        self.node.as_ref().map_or(0, Node::group)
     }
 
-    fn look_at_plan(&mut self) {
-        match plan::read_file(&self.layout.plan_file()) {
-            Ok(file) => {
-                self.unreadable_told = false;
-                let operator = file
-                    .is_some()
-                    .then(|| self.records.operator_plan())
-                    .flatten();
-                if !self.dossier.saw_file(file, operator) {
-                    return;
-                }
-            }
-            Err(e) => {
-                if !std::mem::replace(&mut self.unreadable_told, true) {
-                    warn!(error = %e, path = %self.layout.plan_file().display(), "the plan file cannot be read");
-                }
-                return;
-            }
-        }
-        if self.dossier.fingerprint().is_none() {
-            self.telling.update(|status| status.plan = None);
-        }
-        self.told = None;
-        self.plan_told = false;
-        self.next_ask = Instant::now();
-    }
-
-    /// A file that stays no plan is told once, and never stops the node.
-    fn tell_trouble(&mut self) {
-        let (Some(fingerprint), Some(trouble)) =
-            (self.dossier.fingerprint(), self.dossier.trouble())
-        else {
-            self.trouble = None;
-            return;
+    /// A node was left running and is gone on with.
+    async fn go_on_with(
+        &mut self,
+        found: FoundNode,
+        last: LastLife,
+        journal: Option<Box<Journal>>,
+    ) {
+        let FoundNode {
+            node,
+            is_new,
+            leaving,
+        } = found;
+        let pid = node.pid();
+        info!(
+            pid,
+            leaving = leaving.len(),
+            "a node was left running that can hand over; going on with it"
+        );
+        self.hands_over = true;
+        let release = self.layout.running();
+        self.generation = last.generation.max(1);
+        self.dossier.go_on_with_life(last.plan_file);
+        let mut record = LastLife {
+            process: identity::of(pid),
+            candidate: None,
+            ended: false,
+            plan_file_at_end: None,
+            ..last
         };
-        match &mut self.trouble {
-            Some((of, since, told)) if *of == fingerprint => {
-                if !*told && since.elapsed() >= TROUBLE {
-                    *told = true;
-                    let path = self.layout.plan_file();
-                    let text = match trouble {
-                        PlanError::Incomplete(why) => format!("it stays incomplete: {why}"),
-                        PlanError::Malformed(_) => trouble.to_string(),
-                    };
-                    warn!(path = %path.display(), error = %text, "the plan file is no plan; the node goes on");
-                    self.telling
-                        .tell(telling::Event::PlanMalformed { path, error: text });
-                }
-            }
-            other => *other = Some((fingerprint, Instant::now(), false)),
+        if let (Ok(release), true) = (&release, is_new) {
+            record.release = release.label();
         }
-    }
-
-    fn verdict(&self, child: Child) -> Option<Verdict> {
-        let plan = self.dossier.plan()?;
-        let running = judge::running(&self.layout, plan).unwrap_or(Running {
-            is_target: false,
-            plan: None,
+        self.telling.tell(telling::Event::NodeFound {
+            pid: pid.unsigned_abs(),
+            generation: self.generation,
+            release: release.map(|r| self.release_path(&r)).unwrap_or_default(),
+            binary: std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default(),
+            why: "left running by a supervisor that was killed".to_owned(),
         });
-        let circumstances = Circumstances {
-            running: &running,
-            child,
-            // Of no account while the node runs, and looking costs.
-            chain_went_on: !matches!(child, Child::Alive { .. })
-                && self
-                    .dossier
-                    .written_at_ns()
-                    .is_some_and(|at| judge::chain_went_on(self.layout.data(), at)),
-            signed: judge::signed_height(self.layout.data()),
-            skipped: self.skips.contains(&plan.height),
-            rolled_back: judge::rolled_back(&self.layout, plan),
-        };
-        self.dossier.verdict(self.begun.elapsed(), &circumstances)
-    }
-
-    /// With the node down: the plan that is due, if one is.
-    fn judge(&mut self, ended: Option<(Ended, Duration)>) -> Option<Plan> {
-        self.look_at_plan();
-        let child = match ended {
-            None => Child::NotStarted,
-            Some((how, ran_for)) => Child::Dead {
-                cleanly: how == Ended::Code(0),
-                ran_for,
-            },
-        };
-        let verdict = self.verdict(child)?;
-        self.tell_verdict(verdict, ended.is_some());
-        match verdict {
-            Verdict::Switch(_) => self.dossier.plan().cloned(),
-            _ => None,
-        }
-    }
-
-    /// With the node up, or waiting to be started again.
-    async fn decide(&mut self) {
-        let child = match self.last_end {
-            _ if self.life.is_running() => Child::Alive { asked: false },
-            Some((how, ran_for)) if self.life.state_name() == "backing-off" => Child::Dead {
-                cleanly: how == Ended::Code(0),
-                ran_for,
-            },
-            _ => return,
-        };
-        let Some(verdict) = self.verdict(child) else {
-            return;
-        };
-        self.tell_verdict(verdict, false);
-        if let (Verdict::Switch(_), Some(plan)) = (verdict, self.dossier.plan().cloned()) {
-            self.asked_to_stop = Some(Instant::now());
-            let pid = self.last_leader();
-            let alive = identity::stat(pid).is_some_and(|stat| stat.state != 'Z');
-            if alive {
-                info!("daemon shutting down in an attempt to restart");
-            }
-            self.feed(Event::Due(plan.clone())).await;
-            if alive && !settings(&self.config).grace.is_zero() {
-                info!("sent interrupt to app, waiting for exit");
-            }
-            if pid != 0 {
-                self.telling.tell(telling::Event::NodeStopping {
-                    pid: pid.unsigned_abs(),
-                    why: format!("upgrade {}", plan.name),
-                });
-            }
-        }
-    }
-
-    /// Remembers for the next supervisor that the plan is one for later.
-    fn note_too_early(&mut self, verdict: Verdict) {
-        let (Verdict::Wait(Until::Height(at)), Some(plan)) = (verdict, self.dossier.plan()) else {
-            return;
-        };
-        let early = (at + 1 < plan.height)
-            .then(|| self.dossier.fingerprint())
-            .flatten();
-        let Some(record) = self.record.as_mut() else {
-            return;
-        };
-        if early.is_some() && record.too_early != early {
-            record.too_early = early;
-            let record = record.clone();
-            self.leave_record(&record);
-        }
-    }
-
-    fn tell_verdict(&mut self, verdict: Verdict, node_died: bool) {
-        self.note_too_early(verdict);
-        // The height in a wait changes with every block; the wait is told once.
-        let waits_for_height = |verdict| matches!(verdict, Verdict::Wait(Until::Height(_)));
-        if let Some(before) = self.told.replace(verdict)
-            && (before == verdict || waits_for_height(before) && waits_for_height(verdict))
-        {
-            return;
-        }
-        let Some(plan) = self.dossier.plan() else {
-            return;
-        };
-        let (name, height) = (plan.name.clone(), plan.height);
-        if verdict == Verdict::Never(Refusal::IsRunning) {
-            // It lies there for ever after its upgrade; there is nothing to tell.
-            return;
-        }
-        if !std::mem::replace(&mut self.plan_told, true) {
-            self.telling.tell(telling::Event::PlanSeen {
-                name: name.clone(),
-                height,
-                info: plan.info.clone(),
-                provenance: self.dossier.author(),
-            });
-            fail_point!("supervisor::plan-seen", |_| crash());
-            self.note_binary();
-        }
-        match verdict {
-            Verdict::Switch(because) => {
-                info!(name, height, because = because.text(), "the plan is due");
-            }
-            // The node's own word waits for nothing but one answer.
-            Verdict::Wait(Until::AnyHeight) if self.dossier.is_nodes_word() => {}
-            Verdict::Wait(until) => {
-                let why = match until {
-                    Until::Height(at) => format!("the chain is at height {at}"),
-                    Until::AnyHeight => "the chain's height is not known yet".to_owned(),
-                };
-                info!(name, height, why, "the plan is not due yet");
-                self.telling
-                    .tell(telling::Event::PlanWaiting { name, height, why });
-            }
-            Verdict::Never(refusal) => {
-                let (why, what_to_do) = refusal_text(refusal, &name, node_died);
-                if !what_to_do.is_empty() {
-                    warn!(name, height, why, what_to_do, "the plan is not followed");
-                }
-                self.telling.tell(telling::Event::PlanRefused {
-                    name,
-                    height,
-                    why,
-                    what_to_do,
-                });
-            }
-        }
-    }
-
-    fn ask_if_needed(&mut self) {
-        if !self.life.is_running() || Instant::now() < self.next_ask {
-            return;
-        }
-        let (pause, matters) = self.next_pause();
-        // The last resort starts a process of the node each time.
-        let lately = self.last_full.is_some_and(|at| at.elapsed() < ASK);
-        let network_only = !matters || lately && !self.dossier.is_nodes_word();
-        if !network_only {
-            self.last_full = Some(Instant::now());
-        }
-        let Some(mut heights) = self.heights.take() else {
-            return;
-        };
-        self.next_ask = Instant::now() + pause;
-        let question = self.dossier.question();
-        let generation = self.generation;
-        let bin = self
-            .layout
-            .current()
-            .join("bin")
-            .join(self.layout.daemon_name());
-        self.tasks.spawn(async move {
-            let result = if network_only {
-                heights.read_network().await
-            } else {
-                heights.read(&bin).await
-            };
-            Finished::Height {
-                heights,
-                question,
-                generation,
-                result,
-            }
-        });
-    }
-
-    /// How long to wait after the next question for the height, and whether anything depends on
-    /// the answer.
-    fn next_pause(&self) -> (Duration, bool) {
-        let batch = !self.batch.is_empty() && self.chain == Chain::Unasked;
-        // A node takes a while until its RPC is up.
-        let soon = self.node_since.elapsed() < Duration::from_mins(1);
-        match (self.told, self.life.upgrade()) {
-            (Some(Verdict::Wait(Until::Height(_))), _) => {
-                let target = self.dossier.plan().map_or(0, |plan| plan.height);
-                (self.pace.pause(target), true)
-            }
-            (Some(Verdict::Wait(Until::AnyHeight)), _) if soon => (ASK_NEAR * 4, true),
-            (Some(Verdict::Wait(Until::AnyHeight)), _) => (ASK, true),
-            (_, Some(machine)) => {
-                let target = machine.journal.plan.height;
-                let halted = self.chain.height().is_none_or(|at| at <= target);
-                let pause = if soon && halted { ASK_NEAR * 2 } else { ASK };
-                (pause, true)
-            }
-            _ if batch => (ASK, true),
-            _ => (ASK_IDLE, false),
-        }
-    }
-
-    async fn height_answered(&mut self, question: u64, result: Result<Reading, Unknown>) {
-        let height = match &result {
-            Ok(reading) => {
-                self.telling
-                    .see_height(reading.height, &reading.source.to_string());
-                Some(reading.height)
-            }
-            Err(_) => None,
-        };
-        self.chain = height.map_or(Chain::Unknown, Chain::At);
-        if let Some(height) = height {
-            self.pace.saw(height, self.begun.elapsed());
-        }
-        self.dossier
-            .saw_height(question, height, self.begun.elapsed());
-        if let Some(height) = height {
-            self.feed(Event::Height(height)).await;
-        }
-        self.note_binary();
-        self.look().await;
-    }
-
-    /// Shows in `status` whether the plan's binary is in place, however it came there.
-    fn note_binary(&self) {
-        let Some(plan) = self.dossier.plan() else {
-            return;
-        };
-        let there = judge::binary_of(&self.layout, plan).is_some();
-        self.telling.update(|status| {
-            if let Some(shown) = status.plan.as_mut().filter(|p| p.name == plan.name) {
-                shown.fetched = there;
-            }
-        });
-    }
-
-    fn batch_turn(&mut self) {
-        if self.batch.is_empty() || !self.life.is_running() || self.life.upgrade().is_some() {
-            return;
-        }
-        if self.chain == Chain::Unasked {
-            return;
-        }
-        let height = self.chain.height();
-        let pending = matches!(self.told, Some(Verdict::Wait(_) | Verdict::Switch(_)));
-        match self.batch.turn(
-            &self.layout,
-            &self.records,
-            pending,
-            self.running_height(),
-            height,
-        ) {
-            Ok(Turned::Nothing) => {}
-            Ok(Turned::Wrote(_)) => self.look_at_plan(),
-            Ok(Turned::Missed(plans, aside)) => {
-                warn!(aside = %aside.display(), plans = plans.len(), "plans of the batch list were missed and set aside");
-                self.telling.tell(telling::Event::BatchMissed {
-                    entries: plans
-                        .into_iter()
-                        .map(|plan| MissedPlan {
-                            name: plan.name,
-                            height: plan.height,
-                        })
-                        .collect(),
-                });
-            }
-            Err(e) => warn!(error = %e, "the batch list cannot be worked on"),
-        }
-    }
-
-    /// The height of the plan that brought the running release.
-    fn running_height(&self) -> Option<u64> {
-        let release = self.layout.running().ok()?;
-        let file = plan::read_file(&self.layout.release_plan(&release)).ok()??;
-        file.content.ok().map(|plan| plan.height)
+        self.node = Some(node);
+        self.others.leaving = leaving;
+        record.leaving = self.others.leaving_ids();
+        self.leave_record(&record);
+        self.record = Some(record);
+        self.telling.notifier().ready();
+        self.feed(Event::Found { journal, is_new }).await;
     }
 
     fn confirmed(&mut self, journal: &Journal) {
@@ -1060,10 +841,11 @@ impl Driver {
     }
 }
 
-async fn end_of(node: &mut Option<Node>) -> Ended {
-    match node {
-        Some(node) => node.ended().await,
-        None => std::future::pending().await,
+/// An exit code, or a signal's number.
+fn parts(ended: Ended) -> (Option<i32>, Option<i32>) {
+    match ended {
+        Ended::Code(code) => (Some(code), None),
+        Ended::Signal(signal) => (None, Some(signal)),
     }
 }
 
@@ -1073,60 +855,4 @@ fn hint(bin: &std::path::Path) -> String {
         .err()
         .map(|why| format!(" ({why})"))
         .unwrap_or_default()
-}
-
-fn refusal_text(refusal: Refusal, name: &str, node_died: bool) -> (String, String) {
-    let newer_release = || {
-        format!(
-            "the data needs release {name} or a later one: point `current` to it, for instance with `ln -sfn upgrades/{name} current`"
-        )
-    };
-    match refusal {
-        Refusal::IsRunning => ("its release runs already".to_owned(), String::new()),
-        Refusal::Older => (
-            "the release that runs is from a later plan".to_owned(),
-            String::new(),
-        ),
-        Refusal::Skipped => (
-            "--unsafe-skip-upgrades names its height".to_owned(),
-            String::new(),
-        ),
-        Refusal::RolledBack => (
-            "it was rolled back, and its binary is still the one that failed".to_owned(),
-            format!("put a working binary in place with `add-upgrade {name} <binary> --force`"),
-        ),
-        Refusal::Past(Some(at)) => (
-            format!("the chain is past it, at height {at}: the file is from another time or machine"),
-            if node_died { newer_release() } else { String::new() },
-        ),
-        Refusal::Past(None) => (
-            "the data was written after it: the file came with a snapshot, and the node that runs may be too old for the data".to_owned(),
-            newer_release(),
-        ),
-    }
-}
-
-/// Dies as a power cut would, for the crash tests.
-#[cfg(feature = "failpoints")]
-fn crash() {
-    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-}
-
-/// The fault points after each stage, recorded or with nothing to record: `supervisor::<stage>`.
-fn crash_after(stage: crate::upgrade::Stage) {
-    use crate::upgrade::Stage as S;
-    match stage {
-        S::Due => fail_point!("supervisor::due", |_| crash()),
-        S::Stopped => fail_point!("supervisor::stopped", |_| crash()),
-        S::BackedUp => fail_point!("supervisor::backed-up", |_| crash()),
-        S::CustomDone => fail_point!("supervisor::custom-done", |_| crash()),
-        S::Fetched => fail_point!("supervisor::fetched", |_| crash()),
-        S::Switched => fail_point!("supervisor::switched", |_| crash()),
-        S::Prepared => fail_point!("supervisor::prepared", |_| crash()),
-        S::Started => fail_point!("supervisor::started", |_| crash()),
-        S::Confirmed => fail_point!("supervisor::confirmed", |_| crash()),
-        S::RollingBack => fail_point!("supervisor::rolling-back", |_| crash()),
-        S::DataRestored => fail_point!("supervisor::data-restored", |_| crash()),
-        S::RolledBack => fail_point!("supervisor::rolled-back", |_| crash()),
-    }
 }

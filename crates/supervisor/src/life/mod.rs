@@ -4,21 +4,32 @@
 //!             ┌──────────────── back-off ◄──────────────┐
 //!             ▼                                         │
 //! Judging ─► Starting ─► Running ─► Stopping ─► Judging ┤
-//!    │                                  │               └─► Over
-//!    └────────► Upgrading ◄─────────────┘
+//!    │                    │   ▲         │               └─► Over
+//!    │                    ▼   │         │
+//!    │                  Relaying        │    the old process answers until the new one has taken over
+//!    │                      │ it died   │
+//!    └────────► Upgrading ◄─┴───────────┘    no process
 //!                  └─► Starting
 //! ```
+//!
+//! Of the processes of a node one counts here: the one that serves. Others, which are to take over from it or have handed over
+//! to it, are the driver's; it tells when the one that serves is another ([`Event::Replaced`]).
 //!
 //! The driver ([`crate::run`]) performs the [`Action`]s and feeds back [`Event`]s. Whether a plan
 //! is due is not decided here but in [`crate::due`]; what comes next in an upgrade, in
 //! [`crate::upgrade::machine`].
 
+mod relay;
+mod stopping;
+mod words;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::config::RestartPolicy;
 use crate::plan::Plan;
-use crate::upgrade::{self, Journal, Machine, Step};
+use crate::upgrade::{self, Journal, Machine, Step, Way};
+
+pub use words::{Action, Ended, Event, Exit, Now, Purpose, Settings, Signal, Timer};
 
 /// How many crashes within [`CRASH_WINDOW`] end the restarts.
 pub const CRASH_LIMIT: usize = 5;
@@ -28,181 +39,6 @@ pub const CRASH_WINDOW: Duration = Duration::from_mins(10);
 pub const MAX_BACK_OFF: Duration = Duration::from_mins(1);
 /// An upgrade whose node gives no height is taken as confirmed after this.
 pub const OUTLIVED: Duration = Duration::from_mins(10);
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// With this exit code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
-/// A signal that concerns the node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
-    /// Ask it to end.
-    Term,
-    /// Ask it to end, from a terminal.
-    Int,
-    /// Ask it to end, with a dump.
-    Quit,
-    /// Whatever the node does with it.
-    Hup,
-    /// Whatever the node does with it.
-    Usr1,
-    /// Whatever the node does with it.
-    Usr2,
-    /// The terminal has another size.
-    Winch,
-    /// End it.
-    Kill,
-}
-
-/// What the driver is asked to wake the machine for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Timer {
-    /// The node has had its time to end.
-    Grace,
-    /// `DAEMON_RESTART_DELAY` between the end of the node and the upgrade.
-    Delay,
-    /// The wait before a restart.
-    BackOff,
-    /// [`OUTLIVED`].
-    Outlived,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The supervisor has begun; an interrupted upgrade is in the journal.
-    Begin(Option<Box<Journal>>),
-    /// The journal asked for is open and on disk.
-    Opened(Box<Journal>),
-    /// The journal cannot be written.
-    NotRecorded(String),
-    /// With the node down, a plan was found due or not.
-    Judged(Option<Plan>),
-    /// With the node up, a plan was found due.
-    Due(Plan),
-    /// The node was started.
-    Spawned,
-    /// The node could not be started.
-    SpawnFailed(String),
-    /// The node ended.
-    Ended(Ended),
-    /// No process of the node is left.
-    GroupGone,
-    /// A process of the node cannot be ended.
-    GroupStuck(String),
-    /// The supervisor got a signal.
-    Signal(Signal),
-    /// A timer ran out.
-    Timer(Timer),
-    /// The upgrade's step is done.
-    StepDone {
-        /// How long it took, in milliseconds.
-        took_ms: u64,
-        /// Whether there was anything to do.
-        changed: bool,
-    },
-    /// The upgrade's step failed.
-    StepFailed(String),
-    /// The chain was seen at this height.
-    Height(u64),
-}
-
-/// The moment of an event, by two clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// Since the supervisor began; never goes back.
-    pub mono: Duration,
-    /// Seconds since 1970; may jump.
-    pub wall_s: i64,
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Decide whether a plan is due with the node down; answer [`Event::Judged`].
-    Judge {
-        /// How the node ended, and how long it lived; `None` before the first start.
-        ended: Option<(Ended, Duration)>,
-    },
-    /// Start the current release.
-    Spawn,
-    /// Send a signal to the node.
-    Send(Signal),
-    /// End what is left of the node's processes; answer [`Event::GroupGone`].
-    ClearGroup {
-        /// How long they have before they are killed.
-        grace: Duration,
-    },
-    /// Wake the machine later.
-    Arm(Timer, Duration),
-    /// No longer.
-    Disarm(Timer),
-    /// Begin the journal of an upgrade to this plan; answer [`Event::Opened`].
-    OpenJournal(Plan),
-    /// Write this journal, durably, before anything that follows.
-    Record(Box<Journal>),
-    /// Perform a step of the upgrade; answer with `StepDone` or `StepFailed`.
-    Perform(Step),
-    /// Break off the step under way.
-    Cancel,
-    /// Tell that the upgrade is confirmed.
-    Confirmed(Box<Journal>),
-    /// Tell that the upgrade was rolled back.
-    RolledBack(Box<Journal>),
-    /// Tell that the node is started again later.
-    Restarting {
-        /// After this time.
-        after: Duration,
-        /// The how-manieth time in a row.
-        attempt: u32,
-    },
-    /// The supervisor ends.
-    Exit(Exit),
-}
-
-/// How the supervisor ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exit {
-    /// The node ended, and the supervisor with it.
-    Node(Ended),
-    /// The operator stopped the supervisor while no node ran.
-    Stopped,
-    /// The upgrade is made, and the operator starts the node himself.
-    LeftDown,
-    /// A step of an upgrade failed.
-    UpgradeFailed {
-        /// Which.
-        step: Step,
-        /// Why.
-        error: String,
-    },
-    /// The journal of an upgrade cannot be written.
-    NotRecorded(String),
-    /// The node could not be started.
-    CannotStart(String),
-    /// The node crashed too often.
-    CrashLoop(Ended),
-    /// Processes of the node cannot be ended.
-    Stuck(String),
-}
-
-/// What the operator configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// How long the node has to end.
-    pub grace: Duration,
-    /// How long to wait between the end of the node and the upgrade.
-    pub delay: Duration,
-    /// When to start an ended node again.
-    pub restart: RestartPolicy,
-    /// How upgrades are made.
-    pub upgrade: upgrade::Policy,
-}
 
 /// Where the node is in its life, with what is valid just there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,9 +51,18 @@ enum State {
     Starting {
         upgrade: Option<Box<Machine>>,
     },
+    /// With an upgrade that is not confirmed, or that failed and waits for the operator.
     Running {
         since: Duration,
         upgrade: Option<Box<Machine>>,
+        /// Another process is to take over.
+        reloading: bool,
+    },
+    /// An upgrade is being made beside the node, which stands still and answers.
+    Relaying {
+        since: Duration,
+        machine: Box<Machine>,
+        lost: Option<Lost>,
     },
     /// The node was asked to end, or has ended and its processes are being cleared.
     Stopping {
@@ -228,8 +73,10 @@ enum State {
         ended: Option<Ended>,
         upgrade: Option<Box<Machine>>,
     },
-    /// The node is down and the journal of a due plan is being opened.
-    Opening,
+    /// The journal of a due plan is being opened. The node is down, or up since then.
+    Opening {
+        up: Option<Duration>,
+    },
     /// `DAEMON_RESTART_DELAY` runs.
     Delaying(Box<Machine>),
     Upgrading(Box<Machine>),
@@ -239,9 +86,20 @@ enum State {
     Over,
 }
 
+/// The node ended in the middle of a relay. What is left of the upgrade is made as for a node that was stopped, once all its processes
+/// are gone and the step under way has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Lost {
+    ended: Ended,
+    cleared: bool,
+    step_ended: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Why {
     Operator,
+    /// To be started again at once.
+    Reload,
     Upgrade,
     ByItself,
     /// For an upgrade whose journal cannot be written.
@@ -274,13 +132,15 @@ impl Life {
     /// The upgrade under way or not yet confirmed.
     pub fn upgrade(&self) -> Option<&Machine> {
         match &self.state {
-            State::Upgrading(machine) | State::Delaying(machine) => Some(machine),
+            State::Upgrading(machine)
+            | State::Delaying(machine)
+            | State::Relaying { machine, .. } => Some(machine),
             State::Judging { upgrade, .. }
             | State::Starting { upgrade }
             | State::Running { upgrade, .. }
             | State::Stopping { upgrade, .. }
             | State::BackingOff { upgrade } => upgrade.as_deref(),
-            State::Opening | State::Over => None,
+            State::Opening { .. } | State::Over => None,
         }
     }
 
@@ -291,7 +151,9 @@ impl Life {
     )]
     pub fn journal_mut(&mut self) -> Option<&mut Journal> {
         match &mut self.state {
-            State::Upgrading(machine) | State::Delaying(machine) => Some(&mut machine.journal),
+            State::Upgrading(machine)
+            | State::Delaying(machine)
+            | State::Relaying { machine, .. } => Some(&mut machine.journal),
             State::Starting {
                 upgrade: Some(machine),
             }
@@ -305,7 +167,21 @@ impl Life {
 
     /// The node is up and not being stopped.
     pub fn is_running(&self) -> bool {
-        matches!(self.state, State::Running { .. })
+        matches!(
+            self.state,
+            State::Running { .. } | State::Relaying { lost: None, .. }
+        )
+    }
+
+    /// The node is up and nothing is being done with it: what an operator asks for can begin.
+    pub fn is_at_rest(&self) -> bool {
+        matches!(
+            self.state,
+            State::Running {
+                reloading: false,
+                ..
+            }
+        )
     }
 
     /// How the state is called in `status`.
@@ -313,16 +189,21 @@ impl Life {
         match &self.state {
             State::Judging { .. } => "judging",
             State::Starting { .. } => "starting",
+            State::Running {
+                reloading: true, ..
+            } => "reloading",
             State::Running { .. } => "running",
             State::Stopping { .. } => "stopping",
-            State::Opening | State::Delaying(_) | State::Upgrading(_) => "upgrading",
+            State::Opening { .. }
+            | State::Delaying(_)
+            | State::Upgrading(_)
+            | State::Relaying { .. } => "upgrading",
             State::BackingOff { .. } => "backing-off",
             State::Over => "over",
         }
     }
 
     /// Takes in what happened; says what to do, in order.
-    #[expect(clippy::match_same_arms, reason = "one arm for each state and event")]
     pub fn step(&mut self, event: Event, now: Now) -> Vec<Action> {
         let state = std::mem::replace(&mut self.state, State::Over);
         match (state, event) {
@@ -330,10 +211,15 @@ impl Life {
 
             // Beginning.
             (State::Judging { .. }, Event::Begin(Some(journal))) => {
-                let machine = Box::new(Machine::new(*journal, self.settings.upgrade));
+                let mut machine = Box::new(Machine::new(*journal, self.settings.upgrade));
+                // Whatever was begun beside a node is gone on with without one.
+                machine.fall_back();
                 self.upgrade_with(machine, upgrade::Machine::resume)
             }
             (State::Judging { .. }, Event::Begin(None)) => self.judge(None, None, now.mono),
+            (State::Judging { .. }, Event::Found { journal, is_new }) => {
+                self.found(journal, is_new, now)
+            }
 
             // No node: upgrade, start, or end.
             (State::Judging { .. }, Event::Judged(Some(plan))) => self.open(plan),
@@ -341,12 +227,24 @@ impl Life {
                 self.after_end(ended, upgrade, now)
             }
 
-            (State::Opening, Event::Opened(journal)) => {
+            (State::Opening { up }, Event::Opened(journal)) => {
                 let machine = Box::new(Machine::new(*journal, self.settings.upgrade));
-                self.upgrade_with(machine, upgrade::Machine::resume)
+                match up {
+                    None => self.upgrade_with(machine, upgrade::Machine::resume),
+                    Some(since) => self.relay_with(since, machine, upgrade::Machine::resume),
+                }
             }
-            (State::Opening | State::Upgrading(_), Event::NotRecorded(error)) => {
+            (State::Opening { up: None } | State::Upgrading(_), Event::NotRecorded(error)) => {
                 vec![Action::Cancel, Action::Exit(Exit::NotRecorded(error))]
+            }
+            // What cannot be recorded is not done, and the node does not go on without it.
+            (
+                State::Opening { up: Some(since) } | State::Relaying { since, .. },
+                Event::NotRecorded(error),
+            ) => {
+                let mut actions = vec![Action::Cancel];
+                actions.extend(self.stop(since, Why::Unrecorded(error), None, Signal::Term, now));
+                actions
             }
 
             // Starting.
@@ -363,45 +261,120 @@ impl Life {
             },
 
             // Running.
-            (State::Running { since, upgrade }, Event::Due(plan)) => {
+            (
+                State::Running {
+                    since,
+                    upgrade,
+                    reloading: false,
+                },
+                Event::Due(plan),
+            ) => {
                 // The request to end comes first: writing the journal may take the disk a while,
                 // and a crash in between finds the plan in the file still.
-                let mut actions = vec![
-                    Action::Send(Signal::Term),
-                    Action::Arm(Timer::Grace, self.settings.grace),
-                    Action::OpenJournal(plan),
-                ];
+                let mut actions = self.stop(since, Why::Upgrade, None, Signal::Term, now);
+                actions.push(Action::OpenJournal(plan));
                 if upgrade.is_some() {
                     actions.push(Action::Disarm(Timer::Outlived));
                 }
-                self.state = State::Stopping {
-                    why: Why::Upgrade,
-                    started: since,
-                    since: now.mono,
-                    terms: 0,
-                    ended: None,
-                    upgrade: None,
-                };
                 actions
             }
-            (State::Running { since, upgrade }, Event::Signal(signal)) => {
-                let mut actions = vec![Action::Send(signal)];
-                if signal.stops() {
-                    actions.push(Action::Arm(Timer::Grace, self.settings.grace));
-                    self.state = State::Stopping {
-                        why: Why::Operator,
-                        started: since,
-                        since: now.mono,
-                        terms: u32::from(signal == Signal::Term),
-                        ended: None,
-                        upgrade,
-                    };
-                } else {
-                    self.state = State::Running { since, upgrade };
+            (
+                State::Running {
+                    since,
+                    upgrade,
+                    reloading: false,
+                },
+                Event::DueForRelay(plan),
+            ) => {
+                self.state = State::Opening { up: Some(since) };
+                let mut actions = vec![Action::OpenJournal(plan)];
+                if upgrade.is_some() {
+                    actions.push(Action::Disarm(Timer::Outlived));
                 }
                 actions
             }
-            (State::Running { since, upgrade }, Event::Ended(ended)) => {
+            (
+                State::Running {
+                    since,
+                    upgrade,
+                    reloading: false,
+                },
+                Event::Reload(way),
+            ) => match way {
+                Way::StopAndStart => self.stop(since, Why::Reload, upgrade, Signal::Term, now),
+                Way::Relay => {
+                    self.state = State::Running {
+                        since,
+                        upgrade,
+                        reloading: true,
+                    };
+                    vec![Action::Replace(Purpose::Reload)]
+                }
+            },
+            (
+                State::Running {
+                    since,
+                    upgrade: Some(mut machine),
+                    reloading: false,
+                },
+                Event::Retry(way),
+            ) if machine.is_standing() => match way {
+                Way::Relay => self.relay_with(since, machine, upgrade::Machine::resume),
+                Way::StopAndStart => {
+                    machine.fall_back();
+                    self.stop(since, Why::Upgrade, Some(machine), Signal::Term, now)
+                }
+            },
+            (
+                State::Running {
+                    upgrade,
+                    reloading: true,
+                    ..
+                },
+                Event::Replaced { .. },
+            ) => {
+                self.state = State::Running {
+                    since: now.mono,
+                    upgrade,
+                    reloading: false,
+                };
+                vec![]
+            }
+            (
+                State::Running {
+                    since,
+                    upgrade,
+                    reloading: true,
+                },
+                Event::Kept(_),
+            ) => {
+                self.state = State::Running {
+                    since,
+                    upgrade,
+                    reloading: false,
+                };
+                vec![]
+            }
+            (
+                State::Running {
+                    since,
+                    upgrade,
+                    reloading,
+                },
+                Event::Signal(signal),
+            ) => {
+                if signal.stops() {
+                    self.stop(since, Why::Operator, upgrade, signal, now)
+                } else {
+                    self.state = State::Running {
+                        since,
+                        upgrade,
+                        reloading,
+                    };
+                    vec![Action::Send(signal)]
+                }
+            }
+            (State::Running { since, upgrade, .. }, Event::Ended(ended)) => {
                 self.state = State::Stopping {
                     why: Why::ByItself,
                     started: since,
@@ -421,6 +394,7 @@ impl Life {
                 State::Running {
                     since,
                     upgrade: Some(mut machine),
+                    reloading,
                 },
                 event @ (Event::Height(_) | Event::Timer(Timer::Outlived)),
             ) => {
@@ -446,9 +420,20 @@ impl Life {
                 self.state = State::Running {
                     since,
                     upgrade: (!confirmed).then_some(machine),
+                    reloading,
                 };
                 out
             }
+
+            // Relaying.
+            (
+                State::Relaying {
+                    since,
+                    machine,
+                    lost,
+                },
+                event,
+            ) => self.relaying(since, machine, lost, event, now),
 
             // Stopping.
             (
@@ -525,7 +510,7 @@ impl Life {
     }
 
     fn open(&mut self, plan: Plan) -> Vec<Action> {
-        self.state = State::Opening;
+        self.state = State::Opening { up: None };
         vec![Action::OpenJournal(plan)]
     }
 
@@ -553,98 +538,34 @@ impl Life {
         self.state = State::Running {
             since: now.mono,
             upgrade,
+            reloading: false,
         };
         out
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the fields of the state, taken apart"
-    )]
-    fn stopping(
+    /// Asks the node to end.
+    fn stop(
         &mut self,
-        mut why: Why,
         started: Duration,
-        since: Duration,
-        mut terms: u32,
-        mut ended: Option<Ended>,
-        mut upgrade: Option<Box<Machine>>,
-        event: Event,
+        why: Why,
+        upgrade: Option<Box<Machine>>,
+        signal: Signal,
         now: Now,
     ) -> Vec<Action> {
-        let out = match event {
-            Event::Opened(journal) => {
-                upgrade = Some(Box::new(Machine::new(*journal, self.settings.upgrade)));
-                vec![]
-            }
-            Event::NotRecorded(error) if why == Why::Upgrade => {
-                why = Why::Unrecorded(error);
-                vec![]
-            }
-            Event::Signal(signal) => {
-                terms += u32::from(signal == Signal::Term);
-                let mut out = Vec::new();
-                if ended.is_none() {
-                    out.push(Action::Send(signal));
-                    if signal == Signal::Term && terms > 1 {
-                        out.push(Action::Send(Signal::Kill));
-                    }
-                }
-                if signal.stops() {
-                    // Whatever was going on, the operator now wants it down.
-                    why = Why::Operator;
-                }
-                out
-            }
-            Event::Timer(Timer::Grace) if ended.is_none() => vec![Action::Send(Signal::Kill)],
-            Event::Ended(how) => {
-                ended = Some(how);
-                let spent = now.mono.saturating_sub(since);
-                vec![
-                    Action::Disarm(Timer::Grace),
-                    Action::ClearGroup {
-                        grace: self.settings.grace.saturating_sub(spent),
-                    },
-                ]
-            }
-            Event::GroupStuck(error) => return vec![Action::Exit(Exit::Stuck(error))],
-            Event::GroupGone => {
-                let ended = ended.unwrap_or(Ended::Code(0));
-                return match why {
-                    Why::Operator => vec![Action::Exit(Exit::Node(ended))],
-                    Why::Unrecorded(error) => vec![Action::Exit(Exit::NotRecorded(error))],
-                    Why::Upgrade => match upgrade {
-                        Some(machine) => self.upgrade_with(machine, upgrade::Machine::resume),
-                        None => vec![Action::Exit(Exit::NotRecorded(
-                            "the journal was not opened".to_owned(),
-                        ))],
-                    },
-                    Why::ByItself => {
-                        let ran_for = since.saturating_sub(started);
-                        if let Some(mut machine) = upgrade {
-                            let actions = machine.step(upgrade::Event::Died { at_s: now.wall_s });
-                            if !matches!(actions.as_slice(), [upgrade::Action::Record]) {
-                                return self.translate(machine, actions);
-                            }
-                            let mut out = vec![Action::Record(Box::new(machine.journal.clone()))];
-                            out.extend(self.judge(Some(ended), Some(machine), ran_for));
-                            return out;
-                        }
-                        self.judge(Some(ended), None, ran_for)
-                    }
-                };
-            }
-            _ => vec![],
-        };
+        // The operator's second TERM shortens the grace to nothing; ours is not counted.
+        let terms = u32::from(why == Why::Operator && signal == Signal::Term);
         self.state = State::Stopping {
             why,
             started,
-            since,
+            since: now.mono,
             terms,
-            ended,
+            ended: None,
             upgrade,
         };
-        out
+        vec![
+            Action::Send(signal),
+            Action::Arm(Timer::Grace, self.settings.grace),
+        ]
     }
 
     fn upgrade_with(
@@ -704,111 +625,7 @@ impl Life {
         self.state = State::Upgrading(machine);
         out
     }
-
-    /// The node has ended by itself, or never ran, and nothing is due.
-    fn after_end(
-        &mut self,
-        ended: Option<Ended>,
-        upgrade: Option<Box<Machine>>,
-        now: Now,
-    ) -> Vec<Action> {
-        let Some(ended) = ended else {
-            return self.start(upgrade);
-        };
-        let restart = match self.settings.restart {
-            RestartPolicy::Never => false,
-            RestartPolicy::OnFailure => ended != Ended::Code(0),
-            RestartPolicy::Always => true,
-        };
-        if !restart {
-            return vec![Action::Exit(Exit::Node(ended))];
-        }
-        while self
-            .crashes
-            .front()
-            .is_some_and(|crash| now.mono.saturating_sub(*crash) > CRASH_WINDOW)
-        {
-            self.crashes.pop_front();
-        }
-        self.crashes.push_back(now.mono);
-        if self.crashes.len() >= CRASH_LIMIT {
-            return vec![Action::Exit(Exit::CrashLoop(ended))];
-        }
-        self.attempt = u32::try_from(self.crashes.len()).unwrap_or(u32::MAX);
-        let after = Duration::from_secs(1 << (self.attempt - 1).min(6)).min(MAX_BACK_OFF);
-        self.state = State::BackingOff { upgrade };
-        vec![
-            Action::Restarting {
-                after,
-                attempt: self.attempt,
-            },
-            Action::Arm(Timer::BackOff, after),
-        ]
-    }
-}
-
-impl Signal {
-    /// The operator wants the node to end.
-    pub fn stops(self) -> bool {
-        matches!(self, Self::Term | Self::Int | Self::Quit)
-    }
-
-    /// Its name, as `kill -l` has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Term => "SIGTERM",
-            Self::Int => "SIGINT",
-            Self::Quit => "SIGQUIT",
-            Self::Hup => "SIGHUP",
-            Self::Usr1 => "SIGUSR1",
-            Self::Usr2 => "SIGUSR2",
-            Self::Winch => "SIGWINCH",
-            Self::Kill => "SIGKILL",
-        }
-    }
-}
-
-impl Ended {
-    /// As Go's `ExitError` says it, which is what upstream prints.
-    pub fn text(self) -> String {
-        match self {
-            Self::Code(code) => format!("exit status {code}"),
-            Self::Signal(signal) => format!("signal: {}", signal_name(signal)),
-        }
-    }
-
-    /// As a shell tells it: the code, or 128 and the signal.
-    pub fn shell_code(self) -> i32 {
-        match self {
-            Self::Code(code) => code,
-            Self::Signal(signal) => 128 + signal,
-        }
-    }
-}
-
-/// A signal in the words of Go's `syscall.Signal.String` on Linux.
-fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        1 => "hangup",
-        2 => "interrupt",
-        3 => "quit",
-        4 => "illegal instruction",
-        5 => "trace/breakpoint trap",
-        6 => "aborted",
-        7 => "bus error",
-        8 => "floating point exception",
-        9 => "killed",
-        10 => "user defined signal 1",
-        11 => "segmentation fault",
-        12 => "user defined signal 2",
-        13 => "broken pipe",
-        14 => "alarm clock",
-        15 => "terminated",
-        other => return format!("signal {other}"),
-    };
-    name.to_owned()
 }
 
 #[cfg(test)]
-#[path = "life_tests.rs"]
 mod tests;

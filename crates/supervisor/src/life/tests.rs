@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::RestartPolicy;
 use crate::upgrade::Stage;
 
 fn settings() -> Settings {
@@ -207,10 +208,16 @@ fn an_interrupted_upgrade_is_finished_before_the_node_starts() {
         assert!(!actions.contains(&Action::Spawn));
     }
     for stage in [Stage::Prepared, Stage::Started] {
-        let mut life = Life::new(settings());
-        let actions = life.step(Event::Begin(Some(journal(stage))), at(0));
-        assert_eq!(actions.last(), Some(&Action::Spawn));
+        for journal in [journal(stage), relay_journal(stage)] {
+            let mut life = Life::new(settings());
+            let actions = life.step(Event::Begin(Some(journal)), at(0));
+            assert_eq!(actions.last(), Some(&Action::Spawn));
+        }
     }
+    // One that was being made beside a node which is gone now.
+    let mut life = Life::new(settings());
+    let actions = life.step(Event::Begin(Some(relay_journal(Stage::Due))), at(0));
+    assert_eq!(actions.last(), Some(&Action::Perform(Step::Stop)));
 }
 
 #[test]
@@ -351,6 +358,260 @@ fn ends_are_told_as_go_tells_them() {
     assert_eq!(Ended::Signal(15).shell_code(), 143);
 }
 
+/// Performs the steps of a relay until the new binary is to take over.
+fn relay_through(life: &mut Life, mut actions: Vec<Action>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    loop {
+        match actions.last() {
+            Some(Action::Perform(step)) => {
+                steps.push(*step);
+                let (took_ms, changed) = (1, true);
+                actions = life.step(Event::StepDone { took_ms, changed }, at(60));
+            }
+            Some(Action::Replace(Purpose::Upgrade)) => return steps,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn relay_journal(stage: Stage) -> Box<Journal> {
+    let mut journal = journal(stage);
+    journal.way = Way::Relay;
+    journal
+}
+
+/// A life in whose upgrade the new binary is about to take over.
+fn replacing() -> Life {
+    let mut life = running(settings());
+    assert_eq!(
+        life.step(Event::DueForRelay(plan()), at(50)),
+        [Action::OpenJournal(plan())]
+    );
+    let actions = life.step(Event::Opened(relay_journal(Stage::Due)), at(50));
+    let steps = relay_through(&mut life, actions);
+    assert_eq!(
+        steps,
+        [
+            Step::BackUp,
+            Step::CustomPreUpgrade,
+            Step::Fetch,
+            Step::Switch,
+            Step::PreUpgrade
+        ]
+    );
+    life
+}
+
+#[test]
+fn a_node_that_hands_over_is_not_stopped_for_its_upgrade() {
+    let mut life = replacing();
+    assert!(life.is_running() && !life.is_at_rest());
+    let actions = life.step(Event::Replaced { took_ms: 40 }, at(61));
+    assert!(matches!(&actions[0], Action::Record(j) if j.stage == Stage::Started));
+    assert_eq!(actions[1], Action::Arm(Timer::Outlived, OUTLIVED));
+    let actions = life.step(Event::Height(101), at(63));
+    assert!(matches!(actions.last(), Some(Action::Confirmed(_))));
+    assert!(life.is_at_rest() && life.upgrade().is_none());
+}
+
+#[test]
+fn a_successor_that_fails_leaves_the_node_and_the_upgrade_waits() {
+    let mut life = replacing();
+    let actions = life.step(Event::Kept("cannot open the store".to_owned()), at(61));
+    assert!(matches!(&actions[0], Action::Record(j) if j.stage == Stage::Fetched));
+    assert_eq!(actions[1], Action::Perform(Step::SwitchBack));
+    let (took_ms, changed) = (1, true);
+    assert_eq!(life.step(Event::StepDone { took_ms, changed }, at(62)), []);
+    assert!(life.is_at_rest());
+    assert!(life.upgrade().unwrap().is_standing());
+    // It is not tried again by itself.
+    assert_eq!(life.step(Event::Height(100), at(63)), []);
+
+    let mut stopped = Life {
+        settings: life.settings,
+        state: life.state.clone(),
+        crashes: VecDeque::new(),
+        attempt: 0,
+    };
+    let actions = life.step(Event::Retry(Way::Relay), at(70));
+    assert!(matches!(&actions[0], Action::Record(j) if j.failure.is_none()));
+    assert_eq!(
+        relay_through(&mut life, actions),
+        [Step::Switch, Step::PreUpgrade]
+    );
+
+    assert_eq!(
+        stopped.step(Event::Retry(Way::StopAndStart), at(70)),
+        [
+            Action::Send(Signal::Term),
+            Action::Arm(Timer::Grace, Duration::from_secs(30))
+        ]
+    );
+    stopped.step(Event::Ended(Ended::Code(0)), at(71));
+    let actions = stopped.step(Event::GroupGone, at(71));
+    assert_eq!(
+        upgrade_through(&mut stopped, actions),
+        [Step::Switch, Step::PreUpgrade]
+    );
+}
+
+#[test]
+fn a_node_that_dies_beside_its_upgrade_is_upgraded_without_it() {
+    // In the middle of a step, whatever comes of that.
+    for (outcome, rest) in [
+        (
+            Event::StepFailed("it is gone".to_owned()),
+            &[
+                Step::Stop,
+                Step::BackUp,
+                Step::CustomPreUpgrade,
+                Step::Fetch,
+                Step::Switch,
+                Step::PreUpgrade,
+            ][..],
+        ),
+        (
+            Event::StepDone {
+                took_ms: 1,
+                changed: true,
+            },
+            &[
+                Step::CustomPreUpgrade,
+                Step::Fetch,
+                Step::Switch,
+                Step::PreUpgrade,
+            ],
+        ),
+    ] {
+        for cleared_first in [true, false] {
+            let mut life = running(settings());
+            life.step(Event::DueForRelay(plan()), at(50));
+            life.step(Event::Opened(relay_journal(Stage::Due)), at(50));
+            let ended = life.step(Event::Ended(Ended::Signal(9)), at(51));
+            assert_eq!(ended, [clear(30)]);
+            assert!(!life.is_running());
+            let events = [Event::GroupGone, outcome.clone()];
+            let [first, last] = if cleared_first {
+                events
+            } else {
+                let [gone, done] = events;
+                [done, gone]
+            };
+            assert_eq!(life.step(first, at(52)), []);
+            let actions = life.step(last, at(53));
+            assert!(matches!(&actions[0], Action::Record(j) if j.way == Way::StopAndStart));
+            assert_eq!(upgrade_through(&mut life, actions), rest);
+        }
+    }
+    // While the new one was to take over, and did not.
+    let mut life = replacing();
+    life.step(Event::Kept("both are gone".to_owned()), at(61));
+    life.step(Event::Ended(Ended::Code(1)), at(61));
+    life.step(Event::GroupGone, at(61));
+    let (took_ms, changed) = (1, true);
+    let actions = life.step(Event::StepDone { took_ms, changed }, at(62));
+    assert_eq!(
+        upgrade_through(&mut life, actions),
+        [Step::Switch, Step::PreUpgrade]
+    );
+    // While the upgrade waited for the operator.
+    let mut life = replacing();
+    life.step(Event::Kept("no".to_owned()), at(61));
+    life.step(Event::StepDone { took_ms, changed }, at(61));
+    life.step(Event::Ended(Ended::Code(1)), at(70));
+    let actions = life.step(Event::GroupGone, at(70));
+    assert_eq!(
+        upgrade_through(&mut life, actions),
+        [Step::Switch, Step::PreUpgrade]
+    );
+}
+
+#[test]
+fn the_operator_s_stop_wins_over_a_relay() {
+    let mut life = replacing();
+    assert_eq!(
+        life.step(Event::Signal(Signal::Term), at(61)),
+        [
+            Action::Cancel,
+            Action::Send(Signal::Term),
+            Action::Arm(Timer::Grace, Duration::from_secs(30))
+        ]
+    );
+    // What comes of the handover is of no account any more.
+    assert_eq!(life.step(Event::Replaced { took_ms: 1 }, at(61)), []);
+    life.step(Event::Ended(Ended::Code(0)), at(62));
+    assert_eq!(
+        life.step(Event::GroupGone, at(62)),
+        [Action::Exit(Exit::Node(Ended::Code(0)))]
+    );
+}
+
+#[test]
+fn a_reload_is_a_handover_or_a_stop_and_a_start() {
+    let mut life = running(settings());
+    for event in [Event::Kept("no".to_owned()), Event::Replaced { took_ms: 9 }] {
+        assert_eq!(
+            life.step(Event::Reload(Way::Relay), at(5)),
+            [Action::Replace(Purpose::Reload)]
+        );
+        assert!(!life.is_at_rest());
+        assert_eq!(
+            life.step(Event::Reload(Way::Relay), at(5)),
+            [],
+            "one at a time"
+        );
+        assert_eq!(
+            life.step(Event::Due(plan()), at(5)),
+            [],
+            "not in the middle of it"
+        );
+        assert_eq!(life.step(event, at(6)), []);
+        assert!(life.is_at_rest());
+    }
+    let actions = life.step(Event::Reload(Way::StopAndStart), at(7));
+    assert_eq!(actions[0], Action::Send(Signal::Term));
+    life.step(Event::Ended(Ended::Code(0)), at(8));
+    assert_eq!(
+        life.step(Event::GroupGone, at(8)),
+        [Action::Judge { ended: None }]
+    );
+    assert_eq!(life.step(Event::Judged(None), at(8)), [Action::Spawn]);
+}
+
+#[test]
+fn a_node_that_is_found_is_gone_on_with() {
+    let found = |journal, is_new| {
+        let mut life = Life::new(settings());
+        let actions = life.step(Event::Found { journal, is_new }, at(0));
+        (life, actions)
+    };
+    let (life, actions) = found(None, false);
+    assert_eq!(actions, []);
+    assert!(life.is_at_rest());
+
+    let (mut life, actions) = found(Some(relay_journal(Stage::BackedUp)), false);
+    let rest = [
+        Step::CustomPreUpgrade,
+        Step::Fetch,
+        Step::Switch,
+        Step::PreUpgrade,
+    ];
+    assert_eq!(relay_through(&mut life, actions), rest);
+    let (_, actions) = found(Some(relay_journal(Stage::Prepared)), false);
+    assert_eq!(actions, [Action::Replace(Purpose::Upgrade)]);
+
+    // It had taken over already.
+    let (mut life, actions) = found(Some(relay_journal(Stage::Prepared)), true);
+    assert!(matches!(&actions[0], Action::Record(j) if j.stage == Stage::Started));
+    assert!(matches!(
+        life.step(Event::Height(101), at(1)).last(),
+        Some(Action::Confirmed(_))
+    ));
+    let (life, actions) = found(Some(relay_journal(Stage::Started)), true);
+    assert_eq!(actions, [Action::Arm(Timer::Outlived, OUTLIVED)]);
+    assert!(life.is_at_rest());
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(Event::Judged(None)),
@@ -375,6 +636,21 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Opened(journal(Stage::Due))),
         Just(Event::NotRecorded("no".to_owned())),
         Just(Event::Height(101)),
+    ]
+}
+
+/// Of a node that hands over, too.
+fn any_event_of_a_relay() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        3 => any_event(),
+        1 => Just(Event::DueForRelay(plan())),
+        1 => Just(Event::Opened(relay_journal(Stage::Due))),
+        1 => Just(Event::Reload(Way::Relay)),
+        1 => Just(Event::Reload(Way::StopAndStart)),
+        1 => Just(Event::Retry(Way::Relay)),
+        1 => Just(Event::Retry(Way::StopAndStart)),
+        1 => Just(Event::Replaced { took_ms: 1 }),
+        1 => Just(Event::Kept("no".to_owned())),
     ]
 }
 
@@ -407,6 +683,51 @@ proptest! {
                         asked = true;
                     }
                     Action::Perform(_) => prop_assert!(!up && !asked),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// The same with a node that hands over: none is started while one is up, another takes over only while one is up and one at a time,
+    /// and once the operator has stopped it nothing is begun.
+    #[test]
+    fn a_relay_never_leaves_two_nodes(
+        events in prop::collection::vec(any_event_of_a_relay(), 0..80),
+        restart in prop_oneof![Just(RestartPolicy::Never), Just(RestartPolicy::Always)],
+    ) {
+        let mut life = Life::new(Settings { restart, ..settings() });
+        let (mut up, mut asked, mut replacing, mut opening) = (false, false, false, false);
+        let mut stopped = false;
+        for (n, event) in std::iter::once(Event::Begin(None)).chain(events).enumerate() {
+            match &event {
+                Event::Spawned | Event::SpawnFailed(_) if !asked => continue,
+                Event::Ended(_) if !up => continue,
+                Event::GroupGone | Event::GroupStuck(_) if up => continue,
+                Event::Replaced { .. } | Event::Kept(_) if !replacing => continue,
+                // The driver finds out first whether another has taken over.
+                Event::Ended(_) if replacing => continue,
+                Event::Opened(_) | Event::NotRecorded(_) if !opening => continue,
+                Event::Spawned => (up, asked) = (true, false),
+                Event::SpawnFailed(_) => asked = false,
+                Event::Ended(_) => up = false,
+                Event::Replaced { .. } | Event::Kept(_) => replacing = false,
+                Event::Opened(_) | Event::NotRecorded(_) => opening = false,
+                Event::Signal(Signal::Term) if up => stopped = true,
+                _ => {}
+            }
+            for action in life.step(event, at(n as u64)) {
+                match action {
+                    Action::Spawn => {
+                        prop_assert!(!up && !asked && !stopped);
+                        asked = true;
+                    }
+                    Action::Replace(_) => {
+                        prop_assert!(up && !replacing && !stopped);
+                        replacing = true;
+                    }
+                    Action::OpenJournal(_) => opening = true,
+                    Action::Perform(Step::Stop | Step::RestoreData) => prop_assert!(!up),
                     _ => {}
                 }
             }
