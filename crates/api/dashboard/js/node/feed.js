@@ -58,7 +58,10 @@ function closed() {
 
 function heard(data) {
   const message = messageFrom(data);
-  if (!message || message.error_detail) return;
+  if (!message) return;
+  // too many to be told of one by one: whoever listens asks anyway
+  if (message.notification_type === "notifications_dropped") return listener.transaction();
+  if (message.error_detail) return;
   retry = 0;
   feed.set("live");
   if (message.notification_type === "raw_blocks_connected") listener.block(message.data);
