@@ -28,7 +28,7 @@ export class Batond {
         "node",
         "--home",
         this.home,
-        "--web.closed",
+
         "--p2p.skip_upnp",
         "--p2p.lan_discoverable=false",
         "--p2p.laddr",

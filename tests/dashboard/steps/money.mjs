@@ -1,9 +1,11 @@
 // A reward ripens, is sent, is confirmed; all amounts exact.
 
 import assert from "node:assert/strict";
-import { until } from "../until.mjs";
+import { PATIENCE, until } from "../until.mjs";
 import { PASSWORD } from "./wallet.mjs";
 
+// the rewards of 100 blocks are paid by the one after them
+const EPOCH = Math.max(PATIENCE, 300_000);
 const BTM = "f".repeat(64);
 const plain = async (locator) => (await locator.textContent()).replace(/\s/g, "");
 
@@ -21,6 +23,7 @@ export const MONEY = [
       await until(
         "a balance on the page",
         async () => Number(await plain(page.getByRole("row", { name: /treasury/ }).locator(".money"))) > 0,
+        EPOCH,
       );
       await until("an output that can be spent", async () => {
         const [outputs, { block_count: height }] = await Promise.all([

@@ -142,6 +142,23 @@ export const WALLET = [
   ],
 
   [
+    "rewards are directed to an account",
+    async ({ page, open, node }) => {
+      await open("mining");
+      await page.getByText(/^sn1q/).first().waitFor();
+      await page.getByLabel("Account for a new address").selectOption("treasury");
+      const wanted = page.getByLabel("Pay to another");
+      const address = await until(
+        "a new address",
+        async () => /^sn1q/.test(await wanted.inputValue()) && wanted.inputValue(),
+      );
+      await page.getByRole("button", { name: "Change address" }).click();
+      await page.getByText("Rewards go to the new address from the next block on").waitFor();
+      assert.deepEqual(await node.ask("get-mining-address"), { mining_address: address });
+    },
+  ],
+
+  [
     "mining is switched on, and the height moves",
     async ({ page, open, node }) => {
       await open("mining");
