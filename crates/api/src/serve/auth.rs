@@ -52,14 +52,14 @@ pub(crate) fn admit(
     {
         return Err(unauthenticated(told));
     }
-    if trusted {
-        return check_page(settings, headers);
-    }
-    if settings.auth_disabled && local_only.is_none() {
-        return check_page(settings, headers);
-    }
-    let Some((id, secret)) = basic(headers) else {
-        return Err(unauthenticated("no token"));
+    let free = trusted || (settings.auth_disabled && local_only.is_none());
+    let refused = match free.then(|| check_page(settings, headers)) {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(strange)) => strange,
+        None => unauthenticated("no token"),
+    };
+    let Some((id, secret)) = basic(headers).or_else(|| offered(headers)) else {
+        return Err(refused);
     };
     tokens
         .check(&id, &secret)
@@ -78,6 +78,21 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
         return None;
     }
     let text = String::from_utf8(base64::decode(encoded.trim_ascii())?).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+/// The same from the subprotocols that a WebSocket offers, as `basic.` and the hexadecimal of user, colon and password: a web page
+/// can give its WebSocket no other header. A challenge (`WWW-Authenticate`) would let it too, but then browsers would keep the token
+/// and send it along with what pages of other sites ask.
+fn offered(headers: &HeaderMap) -> Option<(String, String)> {
+    let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let mut offers = offers
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let encoded = offers.find_map(|offer| offer.trim().strip_prefix("basic."))?;
+    let text = String::from_utf8(hex::decode(encoded).ok()?).ok()?;
     let (user, password) = text.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))
 }
@@ -284,8 +299,32 @@ mod tests {
         }
         let token = ("authorization", right.as_str());
         assert_eq!(told(&world, AWAY, "/net-info", &[host, evil, token]), "");
+        assert_eq!(told(&world, HERE, "/net-info", &[host, evil, token]), "");
         world.settings.cors_origins = vec!["https://evil.example".to_owned()];
         assert_eq!(told(&world, HERE, "/net-info", &[host, evil]), "");
+    }
+
+    #[test]
+    fn a_websocket_offers_its_token_as_a_subprotocol() {
+        let world = world();
+        let token = base64::decode(&world.basic.as_bytes()["Basic ".len()..]).unwrap();
+        let offer = |token: &[u8]| format!("baton, basic.{}", hex::encode(token));
+        let told = |offer: &str| {
+            let header = [("sec-websocket-protocol", offer)];
+            told(&world, AWAY, "/websocket-subscribe", &header)
+        };
+        assert_eq!(told(&offer(&token)), "");
+        assert_eq!(told(&offer(b"tok:00")), "401 invalid token");
+        for bad in [
+            "baton",
+            "basic.",
+            "basic.6",
+            "basic.zz",
+            "basic.6162",
+            "basic.ff3aff",
+        ] {
+            assert_eq!(told(bad), "401 no token", "{bad}");
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ use crate::{
 };
 use session::Session;
 
+/// Chosen where it is offered: a browser that offers its token among the subprotocols wants one of them chosen.
+const PROTOCOL: &str = "baton";
 /// How long WebSockets may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(6);
 
@@ -75,7 +77,7 @@ impl Sockets {
 /// Makes a WebSocket of a request.
 pub(crate) async fn subscribe(namespace: &Arc<Namespace>, parts: &mut Parts) -> Response<Body> {
     let upgrade = match Upgrade::from_request_parts(parts, &()).await {
-        Ok(upgrade) => upgrade,
+        Ok(upgrade) => upgrade.protocol(PROTOCOL),
         Err(refusal) => return plain(refusal.into_response()).await,
     };
     let Ok(room) = Arc::clone(&namespace.sockets.room).try_acquire_owned() else {
