@@ -1,5 +1,6 @@
 // The node's pushes over /websocket-subscribe. It only tells that something happened; whoever listens asks for the rest.
 
+import { hexOfText } from "../base/format.js";
 import { signal } from "../base/signal.js";
 import { parse } from "../base/json.js";
 import { ROOT } from "./call.js";
@@ -23,8 +24,7 @@ export function onFeed(next) {
 }
 
 /**
- * Opens the feed unless it is open or about to be: whenever the node answered and let us in. Not before, for a WebSocket that
- * is asked for a login may make the browser ask for one.
+ * Opens the feed unless it is open or about to be: whenever the node answered and let us in.
  */
 export function keepFeed() {
   if (!socket && timer === null) open();
@@ -42,7 +42,7 @@ export function closeFeed() {
 
 function open() {
   timer = null;
-  const mine = (socket = new WebSocket(address()));
+  const mine = (socket = new WebSocket(address(), protocols()));
   mine.onopen = () => TOPICS.forEach((topic) => mine.send(JSON.stringify({ topic })));
   mine.onmessage = ({ data }) => mine === socket && heard(data);
   mine.onclose = () => mine === socket && closed();
@@ -77,11 +77,14 @@ function messageFrom(data) {
   }
 }
 
-// A WebSocket takes no headers from a page; its login goes into the address, which browsers turn into the header.
 function address() {
   const url = new URL("websocket-subscribe", ROOT);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  const [id, ...secret] = (token.value ?? "").split(":");
-  if (id) Object.assign(url, { username: encodeURIComponent(id), password: encodeURIComponent(secret.join(":")) });
   return url;
+}
+
+// A page can give a WebSocket no header but this one, so the token travels in it. A node that does not know it refuses, and
+// the page goes on by asking.
+function protocols() {
+  return token.value ? ["baton", `basic.${hexOfText(token.value)}`] : [];
 }
