@@ -55,6 +55,8 @@ pub(crate) struct Open {
     height: Height,
     round: u32,
     seats: Option<Seats>,
+    /// Whether this node votes at this height.
+    validator: bool,
     streams: Streams,
     waiting: Vec<Waiting>,
     drafting: Option<AbortHandle>,
@@ -97,6 +99,7 @@ impl Host {
             drafting.abort();
         }
         let validator = role != Role::None;
+        state.validator = validator;
         app.board.change(|status| {
             status.height = height.0;
             status.round = round;
@@ -189,7 +192,7 @@ impl Host {
         if !honest {
             return debug!(height = %said.height, "a block that was announced by another than its proposer was dropped");
         }
-        let judging = self.app.clone().judge(said, bytes);
+        let judging = self.app.clone().judge(said, bytes, state.validator);
         state.tasks.spawn(async move {
             if let Some(proposed) = judging.await {
                 let _ = reply.send(proposed);
@@ -275,6 +278,7 @@ impl Actor for Host {
             height: Height(0),
             round: 0,
             seats: None,
+            validator: false,
             streams: Streams::new(Bounds {
                 block_bytes,
                 total_bytes: block_bytes.saturating_mul(STREAMED_BLOCKS),

@@ -1,8 +1,12 @@
-//! Proposed blocks that are not decided yet, in `fastsync.redb`.
+//! Proposed blocks that are not decided yet: in memory, and those that this node may vote for in `fastsync.redb`.
 //!
-//! The write-ahead log knows blocks by their ids only; a node that comes back after it has voted, or decided, needs the
-//! bytes. A valid block is therefore on the disk before consensus hears of it. Blocks that were fetched from peers are
-//! kept in memory only: they can be fetched again. What is decided is forgotten.
+//! The write-ahead log knows blocks by their ids only; a validator that comes back after it has voted, or decided, needs
+//! the bytes. A valid block is therefore on the disk before consensus hears of it. Blocks that were fetched from peers,
+//! and those of nodes that only follow, are in memory only: they can be fetched again. What is decided is forgotten.
+//!
+//! There is a block for each proposer, as one that proposes again at a height proposes the same; more come from those
+//! that cheat or were restarted. Beyond [`BLOCKS`] blocks or [`BYTES`] the one goes that was not announced for longest: a
+//! block that validators are locked on is announced again each time it is the turn of one of them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,14 +21,18 @@ use crate::codec::{decode_announcement, encode_announcement};
 use crate::context::{Address, Announcement, BlockId, Height};
 
 /// Blocks by height and id.
-const BLOCKS: TableDefinition<'_, (u64, [u8; 32]), &[u8]> = TableDefinition::new("blocks");
+const STORED: TableDefinition<'_, (u64, [u8; 32]), &[u8]> = TableDefinition::new("blocks");
 /// Height, round, proposer and block.
 type AnnouncedKey = (u64, u32, [u8; 32], [u8; 32]);
 /// Announcements.
 const ANNOUNCED: TableDefinition<'_, AnnouncedKey, &[u8]> = TableDefinition::new("announced");
 
-/// Blocks that are kept for one height: there is one a round, and more only of validators that cheat.
-const BLOCKS_PER_HEIGHT: usize = 32;
+/// The most blocks that are kept.
+const BLOCKS: usize = 64;
+/// The most bytes that they may have; one block is kept whatever its size.
+const BYTES: usize = 128 << 20;
+/// The most announcements that are kept.
+const ANNOUNCEMENTS: usize = 4096;
 
 /// The store failed.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +60,6 @@ pub enum ProposalsError {
         /// The store.
         path: PathBuf,
     },
-    /// Too many blocks were proposed.
-    #[error("{BLOCKS_PER_HEIGHT} blocks are known for height {0}; no more are kept")]
-    Full(Height),
 }
 
 /// A block and whether it is valid.
@@ -62,12 +67,6 @@ pub enum ProposalsError {
 pub(super) struct Known {
     pub(super) bytes: Bytes,
     pub(super) valid: bool,
-}
-
-#[derive(Debug, Default)]
-struct Memory {
-    blocks: BTreeMap<(Height, BlockId), Known>,
-    announced: BTreeMap<(Height, u32, Address, BlockId), Announcement>,
 }
 
 /// The proposals that are known.
@@ -81,7 +80,26 @@ pub(crate) struct Proposals {
 struct Inner {
     /// None once it is closed.
     store: Option<Database>,
+    /// Whether anything is in it.
+    stored: bool,
     memory: Memory,
+}
+
+type Name = (Height, BlockId);
+
+#[derive(Debug, Default)]
+struct Memory {
+    blocks: BTreeMap<Name, Entry>,
+    announced: BTreeMap<(Height, u32, Address, BlockId), Announcement>,
+    bytes: usize,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    known: Known,
+    /// The later it was announced last, the greater.
+    announced: u64,
 }
 
 impl Proposals {
@@ -106,95 +124,108 @@ impl Proposals {
             path: path.to_owned(),
             inner: Mutex::new(Inner {
                 store: Some(store),
+                stored: true,
                 memory,
             }),
         })
     }
 
-    /// Keeps a valid block on the disk, and who announced it.
+    /// Keeps a valid block and who announced it, on the disk.
     pub(super) fn keep(&self, said: &Announcement, bytes: &Bytes) -> Result<(), ProposalsError> {
         let mut inner = self.lock();
-        inner.memory.make_room(said.height, said.block)?;
-        let store = inner.store.as_ref().ok_or_else(|| self.closed())?;
+        let Inner {
+            store,
+            stored,
+            memory,
+        } = &mut *inner;
+        let store = store.as_ref().ok_or_else(|| self.closed())?;
+        let known = Known {
+            bytes: bytes.clone(),
+            valid: true,
+        };
+        let gone = memory.add((said.height, said.block), known);
+        memory.announce(said.clone());
+        *stored = true;
         let write = || -> Result<(), redb::Error> {
             let transaction = store.begin_write()?;
             {
-                let mut blocks = transaction.open_table(BLOCKS)?;
-                blocks.insert((said.height.0, said.block.0), bytes.as_ref())?;
+                let mut blocks = transaction.open_table(STORED)?;
                 let mut announced = transaction.open_table(ANNOUNCED)?;
+                blocks.insert((said.height.0, said.block.0), bytes.as_ref())?;
                 let key = (said.height.0, said.round, said.proposer.0, said.block.0);
                 announced.insert(key, encode_announcement(said).as_slice())?;
+                for (height, block) in &gone {
+                    blocks.remove((height.0, block.0))?;
+                    announced.retain(|(at, _, _, of), _| (at, of) != (height.0, block.0))?;
+                }
             }
             fail_point!("proposals::before_commit");
             transaction.commit()?;
             Ok(())
         };
-        write().map_err(|error| self.failed("writing", error))?;
-        inner.memory.insert(said.clone());
-        let known = Known {
-            bytes: bytes.clone(),
-            valid: true,
-        };
-        inner.memory.blocks.insert((said.height, said.block), known);
-        Ok(())
+        write().map_err(|error| self.failed("writing", error))
     }
 
-    /// Keeps a block in memory: one that was fetched, or that is not valid.
+    /// Keeps a block in memory: one that was fetched, is not valid, or that this node does not vote for.
     pub(super) fn remember(
         &self,
         height: Height,
         block: BlockId,
+        said: Option<&Announcement>,
         known: Known,
-    ) -> Result<(), ProposalsError> {
+    ) {
         let mut inner = self.lock();
-        inner.memory.make_room(height, block)?;
-        // a verdict that was given for a kept block stays
-        inner.memory.blocks.entry((height, block)).or_insert(known);
-        Ok(())
+        inner.memory.add((height, block), known);
+        if let Some(said) = said {
+            inner.memory.announce(said.clone());
+        }
     }
 
     /// A block, if it is known.
     pub(super) fn block(&self, height: Height, block: BlockId) -> Option<Known> {
-        self.lock().memory.blocks.get(&(height, block)).cloned()
+        let inner = self.lock();
+        let entry = inner.memory.blocks.get(&(height, block))?;
+        Some(entry.known.clone())
     }
 
     /// What was announced for a round and is known whole.
     pub(super) fn of_round(&self, height: Height, round: u32) -> Vec<(Announcement, Known)> {
-        let inner = self.lock();
-        let memory = &inner.memory;
-        let of_round = memory
-            .announced
-            .values()
-            .filter(|said| (said.height, said.round) == (height, round));
-        of_round
-            .filter_map(|said| {
-                let known = memory.blocks.get(&(said.height, said.block))?;
-                Some((said.clone(), known.clone()))
-            })
-            .collect()
+        self.announced(height, |said| said.round == round)
+    }
+
+    /// The valid block that a validator proposed last at a height.
+    pub(super) fn last_of(&self, height: Height, proposer: Address) -> Option<(BlockId, Bytes)> {
+        let of_proposer = self.announced(height, |said| said.proposer == proposer);
+        let mut valid = of_proposer.into_iter().filter(|(_, known)| known.valid);
+        let (said, known) = valid.next_back()?;
+        Some((said.block, known.bytes))
     }
 
     /// Forgets everything up to and with a height. What a crash brings back is forgotten at the next start.
     pub(crate) fn forget_through(&self, height: u64) -> Result<(), ProposalsError> {
         let mut inner = self.lock();
-        let memory = &mut inner.memory;
-        memory.blocks.retain(|(at, _), _| at.0 > height);
-        memory.announced.retain(|(at, ..), _| at.0 > height);
+        inner.memory.forget_through(height);
+        if !inner.stored {
+            return Ok(());
+        }
         let store = inner.store.as_ref().ok_or_else(|| self.closed())?;
-        let write = || -> Result<(), redb::Error> {
+        let write = || -> Result<bool, redb::Error> {
             let mut transaction = store.begin_write()?;
             // the next block that is kept carries this to the disk
             transaction.set_durability(Durability::None)?;
-            {
-                let mut blocks = transaction.open_table(BLOCKS)?;
-                blocks.retain(|(at, _), _| at > height)?;
+            let left = {
+                let mut blocks = transaction.open_table(STORED)?;
                 let mut announced = transaction.open_table(ANNOUNCED)?;
+                blocks.retain(|(at, _), _| at > height)?;
                 announced.retain(|(at, ..), _| at > height)?;
-            }
+                blocks.first()?.is_some()
+            };
             transaction.commit()?;
-            Ok(())
+            Ok(left)
         };
-        write().map_err(|error| self.failed("pruning", error))
+        let left = write().map_err(|error| self.failed("pruning", error))?;
+        inner.stored = left;
+        Ok(())
     }
 
     /// Closes the store: another process may open it.
@@ -202,8 +233,24 @@ impl Proposals {
         self.lock().store = None;
     }
 
+    fn announced(
+        &self,
+        height: Height,
+        wanted: impl Fn(&Announcement) -> bool,
+    ) -> Vec<(Announcement, Known)> {
+        let inner = self.lock();
+        let memory = &inner.memory;
+        let announced = memory.announced.values();
+        let announced = announced.filter(|said| said.height == height && wanted(said));
+        let known = announced.filter_map(|said| {
+            let entry = memory.blocks.get(&(said.height, said.block))?;
+            Some((said.clone(), entry.known.clone()))
+        });
+        known.collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // memory is changed after the disk, one map at a time: a panic leaves it usable
+        // maps that are changed one after the other: a panic leaves them usable
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -223,42 +270,76 @@ impl Proposals {
 }
 
 impl Memory {
-    fn make_room(&self, height: Height, block: BlockId) -> Result<(), ProposalsError> {
-        let of_height = self.blocks.keys().filter(|(at, _)| *at == height).count();
-        if of_height >= BLOCKS_PER_HEIGHT && !self.blocks.contains_key(&(height, block)) {
-            return Err(ProposalsError::Full(height));
+    /// Adds a block; tells which ones had to go for it. A block that was found valid stays so.
+    fn add(&mut self, name: Name, known: Known) -> Vec<Name> {
+        self.clock += 1;
+        if let Some(entry) = self.blocks.get_mut(&name) {
+            entry.announced = self.clock;
+            entry.known.valid |= known.valid;
+            return Vec::new();
         }
-        Ok(())
+        self.bytes += known.bytes.len();
+        let announced = self.clock;
+        self.blocks.insert(name, Entry { known, announced });
+        let mut gone = Vec::new();
+        while self.blocks.len() > 1 && (self.blocks.len() > BLOCKS || self.bytes > BYTES) {
+            let oldest = self.blocks.iter().min_by_key(|(_, entry)| entry.announced);
+            let name = *oldest.expect("there are two or more").0;
+            self.remove(name);
+            gone.push(name);
+        }
+        gone
     }
 
-    fn insert(&mut self, said: Announcement) {
+    fn announce(&mut self, said: Announcement) {
+        self.clock += 1;
+        if let Some(entry) = self.blocks.get_mut(&(said.height, said.block)) {
+            entry.announced = self.clock;
+        }
         let key = (said.height, said.round, said.proposer, said.block);
         self.announced.insert(key, said);
+        if self.announced.len() > ANNOUNCEMENTS {
+            // those of the earliest rounds are asked for no more
+            self.announced.pop_first();
+        }
+    }
+
+    fn remove(&mut self, name: Name) {
+        if let Some(entry) = self.blocks.remove(&name) {
+            self.bytes -= entry.known.bytes.len();
+        }
+        self.announced
+            .retain(|(height, _, _, block), _| (*height, *block) != name);
+    }
+
+    fn forget_through(&mut self, height: u64) {
+        self.blocks.retain(|(at, _), _| at.0 > height);
+        self.announced.retain(|(at, ..), _| at.0 > height);
+        let left = self.blocks.values();
+        self.bytes = left.map(|entry| entry.known.bytes.len()).sum();
     }
 }
 
 fn load(store: &Database) -> Result<Memory, redb::Error> {
     let mut memory = Memory::default();
     let begin = store.begin_write()?;
-    begin.open_table(BLOCKS)?;
+    begin.open_table(STORED)?;
     begin.open_table(ANNOUNCED)?;
     begin.commit()?;
     let transaction = store.begin_read()?;
-    for entry in transaction.open_table(BLOCKS)?.iter()? {
+    for entry in transaction.open_table(STORED)?.iter()? {
         let (key, bytes) = entry?;
         let (height, block) = key.value();
         let known = Known {
             bytes: Bytes::copy_from_slice(bytes.value()),
             valid: true,
         };
-        memory
-            .blocks
-            .insert((Height(height), BlockId(block)), known);
+        memory.add((Height(height), BlockId(block)), known);
     }
     for entry in transaction.open_table(ANNOUNCED)?.iter()? {
         let (_, said) = entry?;
         match decode_announcement(said.value()) {
-            Ok(said) => memory.insert(said),
+            Ok(said) => memory.announce(said),
             Err(error) => warn!(%error, "an unreadable announcement is passed over"),
         }
     }
@@ -270,74 +351,102 @@ mod tests {
     use super::*;
     use crate::context::Signature;
 
-    fn announcement(height: u64, round: u8, bytes: &[u8]) -> Announcement {
+    fn announcement(height: u64, round: u32, proposer: u8, bytes: &[u8]) -> Announcement {
         Announcement {
             height: Height(height),
-            round: round.into(),
+            round,
             pol_round: None,
-            proposer: Address([round; 32]),
+            proposer: Address([proposer; 32]),
             block: BlockId::of(bytes),
             size: bytes.len() as u64,
             signature: Signature([3; 64]),
         }
     }
 
+    fn open() -> (tempfile::TempDir, Proposals) {
+        let directory = tempfile::tempdir().unwrap();
+        let proposals = Proposals::open(&directory.path().join("fastsync.redb")).unwrap();
+        (directory, proposals)
+    }
+
     #[test]
     fn what_is_kept_is_there_after_a_restart_and_what_is_forgotten_is_not() {
-        let directory = tempfile::tempdir().unwrap();
+        let (directory, proposals) = open();
         let path = directory.path().join("fastsync.redb");
         let bytes = Bytes::from_static(b"block");
-        let said = announcement(5, 1, &bytes);
+        let said = announcement(5, 1, 1, &bytes);
         let id = BlockId::of(&bytes);
         let fetched = Known {
             bytes: bytes.clone(),
             valid: false,
         };
-        {
-            let proposals = Proposals::open(&path).unwrap();
-            proposals.keep(&announcement(4, 0, &bytes), &bytes).unwrap();
-            proposals.keep(&said, &bytes).unwrap();
-            proposals.keep(&announcement(5, 2, &bytes), &bytes).unwrap();
-            proposals.remember(Height(6), id, fetched.clone()).unwrap();
-            proposals.forget_through(4).unwrap();
-            assert_eq!(proposals.block(Height(4), id), None);
-            assert_eq!(proposals.block(Height(6), id), Some(fetched));
-            assert!(matches!(
-                Proposals::open(&path),
-                Err(ProposalsError::InUse { .. })
-            ));
-            proposals.close();
-            let error = proposals.keep(&said, &bytes).unwrap_err();
-            assert!(matches!(error, ProposalsError::Closed { .. }));
-        }
+        proposals
+            .keep(&announcement(4, 0, 1, &bytes), &bytes)
+            .unwrap();
+        proposals.keep(&said, &bytes).unwrap();
+        proposals
+            .keep(&announcement(5, 2, 2, &bytes), &bytes)
+            .unwrap();
+        proposals.remember(Height(6), id, None, fetched.clone());
+        proposals.forget_through(4).unwrap();
+        assert_eq!(proposals.block(Height(4), id), None);
+        assert_eq!(proposals.block(Height(6), id), Some(fetched));
+        let again = Proposals::open(&path);
+        assert!(matches!(again, Err(ProposalsError::InUse { .. })));
+        proposals.close();
+        let error = proposals.keep(&said, &bytes).unwrap_err();
+        assert!(matches!(error, ProposalsError::Closed { .. }));
+
         let proposals = Proposals::open(&path).unwrap();
-        let known = Known {
-            bytes: bytes.clone(),
-            valid: true,
-        };
+        let known = Known { bytes, valid: true };
         assert_eq!(proposals.block(Height(6), id), None);
         assert_eq!(proposals.block(Height(5), id), Some(known.clone()));
         assert_eq!(proposals.of_round(Height(5), 1), [(said, known)]);
         proposals.forget_through(5).unwrap();
         assert_eq!(proposals.of_round(Height(5), 2), []);
+        assert_eq!(proposals.lock().memory.bytes, 0);
     }
 
     #[test]
-    fn a_height_holds_a_bounded_number_of_blocks() {
-        let directory = tempfile::tempdir().unwrap();
-        let proposals = Proposals::open(&directory.path().join("fastsync.redb")).unwrap();
-        let known = |number: u8| Known {
-            bytes: vec![number].into(),
-            valid: false,
-        };
-        for number in (0..).take(BLOCKS_PER_HEIGHT) {
-            let id = BlockId([number; 32]);
-            proposals.remember(Height(1), id, known(number)).unwrap();
+    fn the_block_that_was_announced_least_recently_makes_room() {
+        let (directory, proposals) = open();
+        let block = |number: usize| Bytes::from(number.to_be_bytes().to_vec());
+        // validators are locked on the first, and announce it again now and then
+        let (locked, last) = (block(0), BLOCKS * 3 - 1);
+        for (round, number) in (0..).zip(0..=last) {
+            let bytes = if round % 10 == 0 {
+                locked.clone()
+            } else {
+                block(number)
+            };
+            proposals
+                .keep(&announcement(1, round, 1, &bytes), &bytes)
+                .unwrap();
         }
-        let full = proposals.remember(Height(1), BlockId([255; 32]), known(255));
-        assert!(matches!(full, Err(ProposalsError::Full(Height(1)))));
-        proposals
-            .remember(Height(1), BlockId([0; 32]), known(0))
-            .unwrap();
+        assert_eq!(proposals.lock().memory.blocks.len(), BLOCKS);
+        assert!(proposals.block(Height(1), BlockId::of(&locked)).is_some());
+        assert!(proposals.block(Height(1), BlockId::of(&block(1))).is_none());
+        assert!(proposals.of_round(Height(1), 1).is_empty());
+        let latest = proposals.last_of(Height(1), Address([1; 32])).unwrap();
+        assert_eq!(latest, (BlockId::of(&block(last)), block(last)));
+        // the disk has the same
+        let held: Vec<_> = proposals.lock().memory.blocks.keys().copied().collect();
+        drop(proposals);
+        let again = Proposals::open(&directory.path().join("fastsync.redb")).unwrap();
+        let found: Vec<_> = again.lock().memory.blocks.keys().copied().collect();
+        assert_eq!(found, held);
+    }
+
+    #[test]
+    fn great_blocks_make_room_for_each_other() {
+        let (_directory, proposals) = open();
+        for number in 0..5u8 {
+            let bytes = Bytes::from(vec![number; BYTES / 3]);
+            let known = Known { bytes, valid: true };
+            proposals.remember(Height(1), BlockId([number; 32]), None, known);
+        }
+        assert!(proposals.lock().memory.bytes <= BYTES);
+        assert!(proposals.block(Height(1), BlockId([4; 32])).is_some());
+        assert!(proposals.block(Height(1), BlockId([1; 32])).is_none());
     }
 }

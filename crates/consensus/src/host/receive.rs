@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use baton_chain::Refused;
+use baton_ledger::state::BlockRejection;
 use bytes::Bytes;
 use malachite::consensus::ProposedValue;
 use malachite::engine::host::SyncedValueOutcome;
@@ -19,29 +20,27 @@ use crate::context::{Address, Announcement, Baton, BlockId, Height};
 /// A block was judged.
 enum Verdict {
     Valid,
-    Invalid,
+    Invalid(String),
+    /// It is no block at all.
+    Garbage,
     /// This node cannot tell.
     Unknown,
 }
 
 impl App {
     /// Judges a block that was proposed for the height after the tip. `None`: nothing can be said of it.
+    ///
+    /// If this node may vote for it (`votes`), it is on the disk when this returns.
     pub(super) async fn judge(
         self: Arc<Self>,
         said: Announcement,
         bytes: Bytes,
+        votes: bool,
     ) -> Option<ProposedValue<Baton>> {
         let app = self.clone();
-        let proposed = move |said: &Announcement, validity| ProposedValue {
-            height: said.height,
-            round: Round::new(said.round),
-            valid_round: said.pol_round.map_or(Round::Nil, Round::new),
-            proposer: said.proposer,
-            value: said.block,
-            validity,
-        };
         let work = move || {
-            if said.height.0 != app.chain.tip().height + 1 {
+            let due = || said.height.0 == app.chain.tip().height + 1;
+            if !due() {
                 return None;
             }
             let known = app.proposals.block(said.height, said.block);
@@ -49,24 +48,39 @@ impl App {
                 Some(known) if known.valid => Verdict::Valid,
                 _ => app.verdict(&bytes, clock::now_ms()),
             };
-            let kept = match verdict {
-                Verdict::Valid => app.proposals.keep(&said, &bytes),
-                // the height was decided while the block was judged
-                Verdict::Invalid if said.height.0 != app.chain.tip().height + 1 => return None,
-                Verdict::Invalid => {
+            let valid = match verdict {
+                Verdict::Valid => true,
+                // unless the height was decided meanwhile
+                Verdict::Invalid(reason) if due() => {
+                    warn!(height = %said.height, round = said.round, reason, "a proposed block was refused");
                     app.board.count(|figures| figures.refused_blocks += 1);
-                    let valid = false;
-                    app.proposals
-                        .remember(said.height, said.block, Known { bytes, valid })
+                    false
                 }
-                Verdict::Unknown => return None,
+                Verdict::Garbage if due() => {
+                    warn!(height = %said.height, round = said.round, "what was proposed is no block");
+                    app.board.count(|figures| figures.refused_blocks += 1);
+                    false
+                }
+                Verdict::Invalid(_) | Verdict::Garbage | Verdict::Unknown => return None,
             };
-            if let Err(error) = kept {
-                error!(height = %said.height, %error, "a proposed block could not be kept; not voting for it");
-                return None;
+            if valid && votes {
+                if let Err(error) = app.proposals.keep(&said, &bytes) {
+                    error!(height = %said.height, %error, "a proposed block could not be kept; not voting for it");
+                    return None;
+                }
+            } else {
+                let known = Known { bytes, valid };
+                app.proposals
+                    .remember(said.height, said.block, Some(&said), known);
             }
-            let validity = Validity::from_bool(matches!(verdict, Verdict::Valid));
-            Some(proposed(&said, validity))
+            Some(ProposedValue {
+                height: said.height,
+                round: Round::new(said.round),
+                valid_round: said.pol_round.map_or(Round::Nil, Round::new),
+                proposer: said.proposer,
+                value: said.block,
+                validity: Validity::from_bool(valid),
+            })
         };
         let judged = self.work.run("judging a block", work).await;
         judged.unwrap_or_else(|error| {
@@ -78,9 +92,16 @@ impl App {
     fn verdict(&self, bytes: &Bytes, now_ms: u64) -> Verdict {
         match self.chain.check(bytes, now_ms, &self.pool) {
             Ok(_) => Verdict::Valid,
+            Err(Refused::Rejected(rejection))
+                if matches!(
+                    *rejection,
+                    BlockRejection::Decode(_) | BlockRejection::NotCanonical
+                ) =>
+            {
+                Verdict::Garbage
+            }
             Err(refused @ (Refused::Rejected(_) | Refused::Size { .. })) => {
-                warn!(%refused, "a block was refused");
-                Verdict::Invalid
+                Verdict::Invalid(refused.to_string())
             }
             Err(refused @ (Refused::UpgradeNeeded(_) | Refused::Failed(_))) => {
                 error!(%refused, "a block could not be judged");
@@ -101,26 +122,28 @@ impl App {
         let work = move || {
             let block = BlockId::of(&bytes);
             // two thirds found its time good when it was proposed
-            let validity = match app.verdict(&bytes, u64::MAX) {
-                Verdict::Valid => Validity::Valid,
-                Verdict::Invalid => Validity::Invalid,
+            let valid = match app.verdict(&bytes, u64::MAX) {
+                Verdict::Valid => true,
+                Verdict::Invalid(reason) => {
+                    let why = format!(
+                        "a peer's block {height}, which may be what others decided, is not valid here: {reason}"
+                    );
+                    error!(%height, reason, "a peer sent a block that is not valid here");
+                    app.board.change(|status| status.last_error = Some(why));
+                    false
+                }
+                Verdict::Garbage => return SyncedValueOutcome::PeerFault,
                 Verdict::Unknown => return SyncedValueOutcome::LocalTransientError,
             };
-            let valid = validity.is_valid();
-            if let Err(error) = app
-                .proposals
-                .remember(height, block, Known { bytes, valid })
-            {
-                error!(%height, %error, "a block from a peer could not be remembered");
-                return SyncedValueOutcome::LocalTransientError;
-            }
+            let known = Known { bytes, valid };
+            app.proposals.remember(height, block, None, known);
             SyncedValueOutcome::Verdict(ProposedValue {
                 height,
                 round,
                 valid_round: Round::Nil,
                 proposer,
                 value: block,
-                validity,
+                validity: Validity::from_bool(valid),
             })
         };
         let judged = self.work.run("judging a block from a peer", work).await;
