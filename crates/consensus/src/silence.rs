@@ -86,9 +86,15 @@ impl Silence {
     }
 
     /// Says it where operators look.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn tell(&self, alone: bool) {
         match self {
             Self::Listening => {}
+            Self::Until { height, reason } if alone => error!(
+                until = height,
+                reason,
+                "this node abstains, and there is nobody else to decide: the chain stands still. What it signed before is lost here; bring back \
+                 fastsync.redb from before. If this key has never been on another machine and never had company, move consensus/guard away instead"
+            ),
             Self::Until { height, reason } => {
                 warn!(
                     until = height,

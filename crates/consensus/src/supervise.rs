@@ -103,7 +103,7 @@ fn keep<S: Swarm>(parts: &Parts<S>, silence: Option<Silence>) -> Option<Silence>
     let shown = silence.as_ref().map(Silence::shown);
     parts.board.change(|status| status.abstains = shown);
     if let Some(silence) = &silence {
-        silence.tell();
+        silence.tell(parts.alone);
     } else {
         info!(
             tip = parts.chain.tip().height,

@@ -115,7 +115,10 @@ impl GuardFile {
         }
         self.failed = true;
         let offset = (self.used * RECORD) as u64;
-        fail_point!("guard::before_write");
+        fail_point!("guard::before_write", |_| {
+            let full = std::io::Error::from(ErrorKind::StorageFull);
+            Err(io(&self.path, "writing")(full))
+        });
         self.file
             .write_all_at(&encode(entry), offset)
             .map_err(io(&self.path, "writing"))?;
