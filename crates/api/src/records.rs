@@ -2,35 +2,24 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
-    io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use redb::{Database, DatabaseError, ReadableTable, TableDefinition};
+use baton_wallet::store::{Batch, Order, RedbSettings, RedbStore, Store, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 
-const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 /// Memory for pages of the file.
 const CACHE_BYTES: usize = 1 << 20;
 
 /// Why a file of records cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
-    /// Another process has it.
-    #[error("{} is in use by another process", .0.display())]
-    InUse(PathBuf),
-    /// It cannot be opened or made.
-    #[error("cannot open {}", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system or the database said.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    /// It cannot be opened, made, read or written. If it cannot be written nothing has changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// What is in it is not what was written.
-    #[error("the record {name:?} in {} is damaged", path.display())]
+    #[error("{} is damaged: its record {name:?}: {source}; {remedy}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -38,57 +27,47 @@ pub enum RecordsError {
         name: String,
         /// What is wrong.
         source: postcard::Error,
-    },
-    /// It cannot be written; nothing has changed.
-    #[error("cannot write to {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the database said.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// What to do.
+        remedy: &'static str,
     },
 }
 
 /// Records by name, on disk and in memory.
 #[derive(Debug)]
 pub(crate) struct Records<R> {
-    path: PathBuf,
-    database: Database,
+    store: RedbStore,
     /// Held while a change is decided and written.
     writing: Mutex<()>,
     all: RwLock<BTreeMap<String, R>>,
 }
 
 impl<R: Serialize + DeserializeOwned + Clone> Records<R> {
-    /// Opens the file, or makes it.
-    pub(crate) fn open(path: &Path) -> Result<Self, RecordsError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| RecordsError::Open {
+    /// Opens the file, or makes it. The remedy says what to do when it is damaged.
+    pub(crate) fn open(path: &Path, remedy: &'static str) -> Result<Self, RecordsError> {
+        let settings = RedbSettings {
+            table: "named",
+            cache_bytes: CACHE_BYTES,
+            remedy,
+        };
+        let store = RedbStore::open_with(path, settings)?;
+        let damaged = |name: &str, source| RecordsError::Damaged {
             path: path.to_owned(),
+            name: name.to_owned(),
             source,
+            remedy,
         };
-        let file = open_file(path).map_err(|error| failed(error.into()))?;
-        let opened = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_file(file);
-        let database = match opened {
-            Ok(database) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen) => {
-                return Err(RecordsError::InUse(path.to_owned()));
-            }
-            Err(error) => return Err(failed(error.into())),
-        };
+        // names are text, in which there is no byte ff
+        let records = store
+            .snapshot()?
+            .scan(&[], &[0xff], Order::Ascending, usize::MAX)?;
         let mut all = BTreeMap::new();
-        for (name, bytes) in load(&database).map_err(|error| failed(error.into()))? {
-            let record = postcard::from_bytes(&bytes).map_err(|source| RecordsError::Damaged {
-                path: path.to_owned(),
-                name: name.clone(),
-                source,
-            })?;
+        for (name, bytes) in records {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            let record = postcard::from_bytes(&bytes).map_err(|source| damaged(&name, source))?;
             all.insert(name, record);
         }
         Ok(Self {
-            path: path.to_owned(),
-            database,
+            store,
             writing: Mutex::default(),
             all: RwLock::new(all),
         })
@@ -111,10 +90,12 @@ impl<R: Serialize + DeserializeOwned + Clone> Records<R> {
         if record.is_none() && !self.all().contains_key(name) {
             return Ok(());
         }
-        write(&self.database, name, record.as_ref()).map_err(|source| RecordsError::Write {
-            path: self.path.clone(),
-            source: source.into(),
-        })?;
+        let bytes = record
+            .as_ref()
+            .map(|record| postcard::to_stdvec(record).expect("records are plain data"));
+        self.store
+            .commit(Batch::from([(name.as_bytes().to_vec(), bytes)]))
+            .map_err(RecordsError::from)?;
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         match record {
             Some(record) => all.insert(name.to_owned(), record),
@@ -122,56 +103,6 @@ impl<R: Serialize + DeserializeOwned + Clone> Records<R> {
         };
         Ok(())
     }
-}
-
-/// Opens the file or makes it, for its owner only, and so that its name survives too.
-fn open_file(path: &Path) -> io::Result<File> {
-    let new = !path.try_exists()?;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    if new && let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-        File::open(dir)?.sync_all()?;
-    }
-    Ok(file)
-}
-
-fn load(database: &Database) -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
-    let transaction = database.begin_write()?;
-    let mut records = Vec::new();
-    {
-        let table = transaction.open_table(RECORDS)?;
-        for record in table.iter()? {
-            let (name, bytes) = record?;
-            records.push((name.value().to_owned(), bytes.value().to_vec()));
-        }
-    }
-    transaction.commit()?;
-    Ok(records)
-}
-
-fn write<R: Serialize>(
-    database: &Database,
-    name: &str,
-    record: Option<&R>,
-) -> Result<(), redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_quick_repair(true);
-    {
-        let mut table = transaction.open_table(RECORDS)?;
-        match record {
-            Some(record) => {
-                let bytes = postcard::to_stdvec(record).expect("records are plain data");
-                table.insert(name, bytes.as_slice())?;
-            }
-            None => {
-                table.remove(name)?;
-            }
-        }
-    }
-    Ok(transaction.commit()?)
 }
 
 #[cfg(test)]
@@ -183,7 +114,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("some.redb");
         {
-            let records = Records::<u32>::open(&path).unwrap();
+            let records = Records::<u32>::open(&path, "make them anew").unwrap();
             let put = |name, value| {
                 records
                     .change(name, |_| Ok::<_, RecordsError>(value))
@@ -194,11 +125,11 @@ mod tests {
             put("a", None);
             put("c", None);
             assert!(matches!(
-                Records::<u32>::open(&path),
-                Err(RecordsError::InUse(_))
+                Records::<u32>::open(&path, "make them anew"),
+                Err(RecordsError::Store(StoreError::InUse(_)))
             ));
         }
-        let records = Records::<u32>::open(&path).unwrap();
+        let records = Records::<u32>::open(&path, "make them anew").unwrap();
         let all: Vec<_> = records.all().clone().into_iter().collect();
         assert_eq!(all, [("b".to_owned(), 2)]);
         #[cfg(unix)]
@@ -207,5 +138,34 @@ mod tests {
             let mode = std::fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn what_is_damaged_is_named_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("some.redb");
+        let told = || {
+            let error = Records::<String>::open(&path, "make them anew").unwrap_err();
+            error.to_string()
+        };
+        std::fs::write(&path, b"").unwrap();
+        let empty = told();
+        assert!(
+            empty.contains("some.redb is damaged") && empty.ends_with("; make them anew"),
+            "{empty}"
+        );
+        std::fs::remove_file(&path).unwrap();
+        let records = Records::<u64>::open(&path, "make them anew").unwrap();
+        records
+            .change("long", |_| Ok::<_, RecordsError>(Some(u64::MAX)))
+            .unwrap();
+        drop(records);
+        // a number is no text
+        let other = told();
+        assert!(
+            other.contains("some.redb is damaged: its record \"long\"")
+                && other.ends_with("; make them anew"),
+            "{other}"
+        );
     }
 }

@@ -79,7 +79,11 @@ pub enum TokenError {
 impl Tokens {
     /// Opens the file of tokens, or makes it.
     pub fn open(path: &Path) -> Result<Self, RecordsError> {
-        Records::open(path).map(Self)
+        Records::open(
+            path,
+            "put a backup of this file in its place, or remove it and create all access tokens anew",
+        )
+        .map(Self)
     }
 
     /// Makes a token. Its secret is in the answer and nowhere else. Waits for the disk.

@@ -198,3 +198,41 @@ fn signed_transactions_that_call_contracts_are_instances_too() {
     let instance = tracer.get(&id).unwrap();
     assert_eq!((instance.spent.len(), instance.unspent.len()), (2, 1));
 }
+
+#[test]
+fn a_damaged_file_is_named_with_what_to_do() {
+    let (node, origin) = begun();
+    let path = beside(&node, "trace.redb");
+    let tracer = Tracer::open(&path, &node.chain).unwrap();
+    tracer.create(&origin.id(), &tip_hash(&node)).unwrap();
+    tracer.close();
+    let good = fs::read(&path).unwrap();
+    let mut damage = vec![
+        Vec::new(),
+        b"no store".to_vec(),
+        good[..good.len() / 2].to_vec(),
+    ];
+    for page in 0..good.len() / 4096 {
+        let mut bad = good.clone();
+        bad[page * 4096..][..4096].fill(0);
+        damage.push(bad);
+    }
+    let mut found = 0;
+    for bytes in damage {
+        fs::write(&path, bytes).unwrap();
+        match Tracer::open(&path, &node.chain) {
+            // a page may be in no use
+            Ok(tracer) => tracer.close(),
+            Err(error) => {
+                let told = error.to_string();
+                assert!(
+                    told.contains("trace.redb is damaged: ")
+                        && told.contains("create-contract-instance"),
+                    "{told}"
+                );
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 5, "{found}");
+}

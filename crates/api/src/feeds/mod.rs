@@ -59,7 +59,11 @@ pub enum FeedError {
 impl Feeds {
     /// Opens the file of feeds, or makes it.
     pub fn open(path: &Path) -> Result<Self, RecordsError> {
-        Records::open(path).map(Self)
+        Records::open(
+            path,
+            "put a backup of this file in its place, or remove it and create all feeds anew",
+        )
+        .map(Self)
     }
 
     /// Makes a feed. Waits for the disk.

@@ -12,18 +12,18 @@ mod follow;
 mod instance;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_ledger::Hash;
-use baton_ledger::state::Record;
+use baton_ledger::state::{Record, Tip};
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::block::StoredBlock;
 use crate::chain::Chain;
 use crate::error::ChainError;
 use crate::reader::Reader;
-use crate::store::Store;
+use crate::store::{Store, guarded};
 
 use follow::{Followed, begin};
 
@@ -78,6 +78,18 @@ pub enum TraceError {
     /// There are too many instances.
     #[error("{MAX_INSTANCES} instances are followed already: remove some")]
     TooMany,
+    /// What is in the store is not what was written.
+    #[error(
+        "{} is damaged: {what}; put a backup of it in its place, or remove it and begin the instances anew by \
+         create-contract-instance (the chain itself is not in this file)",
+        .path.display()
+    )]
+    Damaged {
+        /// The store.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// The store or the chain failed.
     #[error(transparent)]
     Chain(#[from] ChainError),
@@ -108,19 +120,15 @@ impl Tracer {
     /// Opens the store at `path`, or makes one, and follows what was committed meanwhile.
     pub fn open(path: &Path, chain: &Chain) -> Result<Self, TraceError> {
         let genesis = chain.genesis_hash();
-        let tip = chain.tip();
-        let store = Store::open(path, CACHE_BYTES, |transaction| {
-            let mut table = transaction.open_table(META)?;
-            table.insert(SCHEMA_NAME, SCHEMA.to_le_bytes().as_slice())?;
-            table.insert(GENESIS_NAME, genesis.as_bytes().as_slice())?;
-            table.insert(
-                SCANNED_NAME,
-                scanned_bytes((tip.height, tip.hash)).as_slice(),
-            )?;
-            transaction.open_table(INSTANCES)?;
-            Ok(())
+        let found = guarded(path, || {
+            let store = opened(path, genesis, chain.tip())?;
+            let state = read(&store, genesis)?;
+            Ok((store, state))
+        });
+        let (store, state) = found.map_err(|error| match error {
+            ChainError::Damaged { path, what } => TraceError::Damaged { path, what },
+            error => error.into(),
         })?;
-        let state = read(&store, genesis)?;
         let tracer = Self {
             shared: Arc::new(Shared {
                 chain: chain.clone(),
@@ -320,6 +328,20 @@ impl Tracer {
 
 fn scanned_bytes((height, hash): (u64, Hash)) -> Vec<u8> {
     [height.to_le_bytes().as_slice(), hash.as_bytes()].concat()
+}
+
+fn opened(path: &Path, genesis: Hash, tip: Tip) -> Result<Store, ChainError> {
+    Store::open(path, CACHE_BYTES, |transaction| {
+        let mut table = transaction.open_table(META)?;
+        table.insert(SCHEMA_NAME, SCHEMA.to_le_bytes().as_slice())?;
+        table.insert(GENESIS_NAME, genesis.as_bytes().as_slice())?;
+        table.insert(
+            SCANNED_NAME,
+            scanned_bytes((tip.height, tip.hash)).as_slice(),
+        )?;
+        transaction.open_table(INSTANCES)?;
+        Ok(())
+    })
 }
 
 fn note(transaction: &WriteTransaction, scanned: (u64, Hash)) -> Result<(), redb::Error> {

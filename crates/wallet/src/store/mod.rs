@@ -10,7 +10,10 @@ mod redb;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-pub use self::{memory::MemoryStore, redb::RedbStore};
+pub use self::{
+    memory::MemoryStore,
+    redb::{RedbSettings, RedbStore},
+};
 pub(crate) use draft::Draft;
 
 /// Records that [`pages`] reads at once.
@@ -29,18 +32,28 @@ pub type Batch = BTreeMap<Vec<u8>, Change>;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process, or another store of this one, has the file open.
-    #[error("the wallet's store {} is in use", .0.display())]
+    #[error("{} is in use", .0.display())]
     InUse(PathBuf),
     /// The file could not be opened or made.
-    #[error("could not open the wallet's store {}", path.display())]
+    #[error("could not open {}: {source}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
         /// What the database or the system said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What is in the file is not what was written.
+    #[error("{} is damaged: {what}; {remedy}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// Reading failed.
-    #[error("could not read from the wallet's store {}", path.display())]
+    #[error("could not read from {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -48,7 +61,7 @@ pub enum StoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Writing failed; nothing of the batch is there.
-    #[error("could not write to the wallet's store {}", path.display())]
+    #[error("could not write to {}: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -238,15 +251,6 @@ mod tests {
             RedbStore::open(&path).err(),
             Some(StoreError::InUse(_))
         ));
-    }
-
-    #[test]
-    fn a_damaged_file_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("wallet.redb");
-        std::fs::write(&path, b"this is no database, whatever it was").unwrap();
-        let error = RedbStore::open(&path).err().unwrap();
-        assert!(error.to_string().contains("wallet.redb"), "{error}");
     }
 
     #[test]
