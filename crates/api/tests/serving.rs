@@ -310,6 +310,13 @@ async fn a_client_has_so_many_requests_in_hand_and_no_more() {
         refused.contains("more than 2 requests in hand from this address"),
         "{refused}"
     );
+    for path in ["healthz", "readyz", "metrics"] {
+        let mut probe = TcpStream::connect(address).await.unwrap();
+        let asked = format!("GET /{path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        probe.write_all(asked.as_bytes()).await.unwrap();
+        let answer = read_some(&mut probe).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    }
     let other = world
         .ask_as([127, 0, 0, 2].into(), "net-info", &[], "")
         .await;

@@ -65,15 +65,21 @@ impl RescanInfo {
     }
 }
 
+/// Whether the wallet's block is not the tip, and how many blocks it lacks. It is ahead of the tip when the chain was
+/// begun anew and it goes back to where they part.
+fn behind(wallet: Option<u64>, tip: u64) -> (bool, u64) {
+    let blocks = wallet.map_or(0, |height| height + 1);
+    (blocks != tip + 1, (tip + 1).saturating_sub(blocks))
+}
+
 fn info(namespace: &Namespace, _: Ignored) -> Answer {
     let progress = namespace.wallet()?.progress()?;
     let best_block_height = namespace.parts.chain.tip().height;
-    let blocks = progress.height.map_or(0, |height| height + 1);
-    let blocks_behind = (best_block_height + 1).saturating_sub(blocks);
+    let (syncing, blocks_behind) = behind(progress.height, best_block_height);
     Ok(Reply::of(&Info {
         best_block_height,
         wallet_height: progress.height.unwrap_or(0),
-        syncing: blocks_behind > 0,
+        syncing,
         blocks_behind,
         rescan: progress
             .rescan
@@ -167,5 +173,13 @@ mod tests {
         assert_eq!(percent(100, 199, Some(198)), 99);
         assert_eq!(percent(100, 199, Some(500)), 100);
         assert_eq!(percent(0, u64::MAX, Some(u64::MAX - 1)), 99);
+    }
+
+    #[test]
+    fn a_wallet_that_goes_back_is_no_more_there_than_one_that_lacks_blocks() {
+        assert_eq!(behind(None, 4), (true, 5));
+        assert_eq!(behind(Some(3), 4), (true, 1));
+        assert_eq!(behind(Some(4), 4), (false, 0));
+        assert_eq!(behind(Some(22), 4), (true, 0));
     }
 }
