@@ -523,6 +523,21 @@ fn no_chain_begins_without_sense() {
         }),
         "gas_price_neu"
     );
+    // no block's coinbase would be valid
+    assert_eq!(
+        number(Params {
+            max_coinbase_arbitrary_bytes: 20,
+            ..params()
+        }),
+        "max_coinbase_arbitrary_bytes"
+    );
+    assert_eq!(
+        number(Params {
+            max_validators: 0,
+            ..params()
+        }),
+        "max_validators"
+    );
     assert_eq!(
         refused(Params {
             chain_id: String::new(),

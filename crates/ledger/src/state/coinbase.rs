@@ -19,6 +19,9 @@ use crate::transaction::{Coinbase, Input, InputKind, Output, Transaction};
 /// The longest program that a proposer may be paid to: any address is shorter.
 pub const MAX_PROGRAM_BYTES: usize = 128;
 
+/// What the arbitrary bytes of a coinbase need at any height: `00` and the digits of the greatest number.
+pub(super) const MIN_ARBITRARY_BYTES: u64 = 1 + 20;
+
 /// Whether the block at `height` pays what the epoch before it earned.
 pub fn is_payday(height: u64, params: &Params) -> bool {
     height > 1 && (height - 1).is_multiple_of(params.epoch_blocks.max(1))

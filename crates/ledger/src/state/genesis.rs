@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::changes::Changes;
+use super::coinbase::MIN_ARBITRARY_BYTES;
 use super::election::signing_key;
 use super::error::{ApplyError, StateError};
 use super::memory::MemoryState;
@@ -206,6 +207,7 @@ fn check(params: &Params) -> Result<(), GenesisError> {
     if !(1..=MAX_CHAIN_ID_BYTES).contains(&id) {
         return Err(GenesisError::ChainId(id));
     }
+    numbers(params)?;
     let members = params.federation.len();
     if members == 0 || members > params.max_validators {
         return Err(GenesisError::Federation(members, params.max_validators));
@@ -221,10 +223,20 @@ fn check(params: &Params) -> Result<(), GenesisError> {
     if quorum > members {
         return Err(GenesisError::Quorum { quorum, members });
     }
+    Ok(())
+}
+
+fn numbers(params: &Params) -> Result<(), GenesisError> {
     let wide = 1 << 53;
     for (name, value, least, most) in [
         ("epoch_blocks", params.epoch_blocks, 1, MAX_EPOCH_BLOCKS),
         ("max_validators", params.max_validators as u64, 1, 1_000),
+        (
+            "max_coinbase_arbitrary_bytes",
+            params.max_coinbase_arbitrary_bytes as u64,
+            MIN_ARBITRARY_BYTES,
+            1 << 16,
+        ),
         ("block_interval_ms", params.block_interval_ms, 1, 86_400_000),
         (
             "initial_supply_neu",
