@@ -42,7 +42,7 @@ pub enum KeyError {
     #[error("an extended key has {KEY_LEN} bytes, this has {0}")]
     Length(usize),
     /// The text is not 128 hexadecimal digits.
-    #[error("bad key string: an extended public key is written as 128 hexadecimal digits")]
+    #[error("bad key string: an extended key is written as 128 hexadecimal digits")]
     Text,
     /// The first half is not a point of the curve.
     #[error("the first half of the extended public key is not a point of the curve")]
