@@ -78,18 +78,17 @@ impl Client {
             source,
         };
         let request = post(endpoint, self.address, body);
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => {
-                let stream = TcpStream::connect(self.address)
-                    .await
-                    .map_err(|error| broken(error.into()))?;
-                stream
-                    .set_nodelay(true)
-                    .map_err(|error| broken(error.into()))?;
-                self.connections += 1;
-                stream
-            }
+        let mut stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            let stream = TcpStream::connect(self.address)
+                .await
+                .map_err(|error| broken(error.into()))?;
+            stream
+                .set_nodelay(true)
+                .map_err(|error| broken(error.into()))?;
+            self.connections += 1;
+            stream
         };
         let answer = timeout(PATIENCE, exchange(&mut stream, &request))
             .await

@@ -1,5 +1,6 @@
 //! A home of `batond`, and the daemon that runs on it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 
 /// How long the daemon may take to start or to stop.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// How often it is looked whether it answers.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -27,14 +28,19 @@ pub struct HomeOptions {
     pub params: Vec<(&'static str, Value)>,
 }
 
-/// The home of a solonet.
-#[derive(Debug)]
+/// The home of a node.
+#[derive(Debug, Clone)]
 pub struct Home {
     batond: PathBuf,
     path: PathBuf,
     /// Where its API is.
     pub api: SocketAddr,
-    peers: SocketAddr,
+    /// Where its peers connect to.
+    pub peers: SocketAddr,
+    /// A command that is given the daemon's command line to run, such as `ip netns exec somewhere`.
+    pub through: Vec<String>,
+    /// What the daemon is told at every start besides.
+    pub flags: Vec<String>,
 }
 
 /// A daemon that runs; it is killed when this is dropped.
@@ -55,14 +61,23 @@ impl Home {
             .status()
             .with_context(|| format!("running {}", batond.display()))?;
         ensure!(status.success(), "{} init: {status}", batond.display());
-        let home = Self {
-            batond: batond.to_owned(),
-            path: path.to_owned(),
-            api: free_address()?,
-            peers: free_address()?,
-        };
+        let home = Self::at(batond, path)?;
         home.change_genesis(options)?;
         Ok(home)
+    }
+
+    /// A home that is there, at addresses on loopback that nobody has now.
+    pub fn at(batond: &Path, path: &Path) -> Result<Self> {
+        // both are held until both are known, so that they differ
+        let (api, peers) = (free_port()?, free_port()?);
+        Ok(Self {
+            batond: batond.to_owned(),
+            path: path.to_owned(),
+            api: api.local_addr()?,
+            peers: peers.local_addr()?,
+            through: Vec::new(),
+            flags: Vec::new(),
+        })
     }
 
     /// Where it is.
@@ -88,6 +103,18 @@ impl Home {
         Ok(())
     }
 
+    /// What another command of `batond` says about the home.
+    pub fn ask(&self, command: &str) -> Result<String> {
+        let output = Command::new(&self.batond)
+            .args([command, "--home"])
+            .arg(&self.path)
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("running {}", self.batond.display()))?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// Starts the daemon and waits until it is ready.
     pub async fn start(&self, more: &[&str]) -> Result<Daemon> {
         let mut daemon = self.spawn(more)?;
@@ -97,13 +124,21 @@ impl Home {
 
     /// Starts the daemon.
     pub fn spawn(&self, more: &[&str]) -> Result<Daemon> {
-        let log = fs::File::create(self.path.join("console"))?;
-        let child = Command::new(&self.batond)
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path.join("console"))?;
+        let through = self.through.iter().map(OsStr::new);
+        let mut line: Vec<&OsStr> = through.chain([self.batond.as_os_str()]).collect();
+        let mut command = Command::new(line.remove(0));
+        let child = command
+            .args(line)
             .args(["node", "--web.closed", "--p2p.skip_upnp"])
             .arg("--p2p.lan_discoverable=false")
             .arg(format!("--p2p.laddr=tcp://{}", self.peers))
             .arg("--home")
             .arg(&self.path)
+            .args(&self.flags)
             .args(more)
             .env("LISTEN", self.api.to_string())
             .stdin(Stdio::null())
@@ -245,7 +280,7 @@ async fn height_of(client: &mut Client) -> Result<u64> {
     answer["block_count"].as_u64().context("no block_count")
 }
 
-/// An address on loopback that nobody has now.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+/// A port on loopback that nobody has now.
+fn free_port() -> Result<TcpListener> {
+    Ok(TcpListener::bind("127.0.0.1:0")?)
 }
