@@ -1,6 +1,9 @@
 //! Start and stop.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -203,4 +206,23 @@ fn rewards_go_to_an_account_as_soon_as_there_is_one_and_the_node_key_can_pay() {
     let said = home.batond(&["pay", address, "99999999999"]);
     assert!(said.err.contains("neu to spend"), "{said:?}");
     assert_eq!(node.stop().code, Some(0));
+}
+
+#[test]
+fn a_client_that_keeps_its_connection_does_not_hold_up_a_stop() {
+    let home = Home::solonet();
+    let node = home.start(&[]);
+    let mut idle = TcpStream::connect(node.api()).unwrap();
+    idle.write_all(b"POST /get-block-count HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        .unwrap();
+    let mut answer = [0; 16];
+    idle.read_exact(&mut answer).unwrap();
+    let since = Instant::now();
+    assert_eq!(node.stop().code, Some(0));
+    // the handover library alone would wait for more than five seconds
+    assert!(
+        since.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        since.elapsed()
+    );
 }

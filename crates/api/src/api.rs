@@ -40,6 +40,11 @@ impl Api {
         websocket::run(&self.namespace).await;
     }
 
+    /// How many requests are being answered.
+    pub fn in_hand(&self) -> usize {
+        self.namespace.gate.in_hand()
+    }
+
     /// Closes all WebSockets, with a close frame, and takes no more. Returns when they are gone or have had their time.
     pub async fn close(&self) {
         self.namespace.sockets.close().await;

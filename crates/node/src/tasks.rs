@@ -135,11 +135,11 @@ mod tests {
         tasks.end(Duration::from_secs(5)).await;
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_task_that_does_not_heed_is_ended_by_force() {
         let mut tasks = Tasks::new();
         tasks.spawn("stubborn", std::future::pending());
-        tasks.end(Duration::from_secs(5)).await;
+        tasks.end(Duration::from_millis(20)).await;
         assert_eq!(*tasks.death().borrow(), None);
     }
 }

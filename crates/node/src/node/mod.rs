@@ -33,6 +33,10 @@ pub use listeners::ListenError;
 
 /// Requests through the control socket that wait.
 const MAX_COMMANDS: usize = 64;
+/// How long a client may take for the last bytes of an answer when the node stops.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// How often it is looked whether requests are in hand.
+const LOOK: Duration = Duration::from_millis(10);
 /// After this long without a sign of life the log says that the node's loop was held up.
 const SLOW_LOOP: Duration = Duration::from_secs(5);
 
@@ -298,8 +302,14 @@ impl Node {
             running.refuse_work();
         }
         self.serving.stop().await;
+        self.patience.end("requests", self.answered()).await;
         let drained = async { while served.join_next().await.is_some() {} };
-        self.patience.end("requests", drained).await;
+        // Connections without a request would be kept for a while, in case that one is under way; nobody serves it here.
+        if tokio::time::timeout(LAST_ANSWERS, drained).await.is_err() {
+            self.serving.stop().await;
+            let closed = async { while served.join_next().await.is_some() {} };
+            self.patience.end("connections", closed).await;
+        }
         served.abort_all();
         stop_all(&mut self.slots).await;
         // some may have been on their way up or down when we were told to stop
@@ -317,6 +327,23 @@ impl Node {
             }
         };
         self.patience.end("namespaces on their way", rest).await;
+    }
+}
+
+impl Node {
+    /// Waits until no request is in hand, and has WebSockets closed.
+    async fn answered(&self) {
+        let apis: Vec<_> = self
+            .slots
+            .running()
+            .map(|(_, one)| one.api().clone())
+            .collect();
+        while apis.iter().any(|api| api.in_hand() > 0) {
+            tokio::time::sleep(LOOK).await;
+        }
+        for api in apis {
+            api.close().await;
+        }
     }
 }
 
