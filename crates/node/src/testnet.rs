@@ -170,7 +170,7 @@ fn check(wish: &Wish) -> Result<Vec<(u16, u16)>, TestnetError> {
 /// All are the federation and share the supply.
 fn begin(wish: &Wish, keys: &[NodeKey]) -> Result<Genesis, TestnetError> {
     let federation: Vec<_> = keys.iter().map(NodeKey::xpub).collect();
-    let like = Genesis::solonet(federation[0], keys[0].program())?;
+    let like = crate::genesis::params(&keys[0]);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now_ms = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0));
     let params = Params {
@@ -178,10 +178,10 @@ fn begin(wish: &Wish, keys: &[NodeKey]) -> Result<Genesis, TestnetError> {
         prefix: wish.prefix,
         genesis_timestamp_ms: now_ms,
         block_interval_ms: wish.block_interval_ms,
-        max_block_gas: wish.max_block_gas.unwrap_or(like.params().max_block_gas),
-        max_validators: keys.len().max(like.params().max_validators),
+        max_block_gas: wish.max_block_gas.unwrap_or(like.max_block_gas),
+        max_validators: keys.len().max(like.max_validators),
         federation,
-        ..like.params().clone()
+        ..like
     };
     let mut outputs = Vec::new();
     let mut left = genesis::BYTOM_SUPPLY_NEU;

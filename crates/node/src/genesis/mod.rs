@@ -19,13 +19,17 @@ mod file;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use baton_ledger::{Genesis, Hash};
+use baton_ledger::genesis::BYTOM_SUPPLY_NEU;
+use baton_ledger::{AssetId, Genesis, Hash, Output, Params};
 
 use crate::files;
 use crate::node_key::NodeKey;
 
 /// The id of the network that a node makes for itself.
 pub const SOLONET: &str = "solonet";
+/// The gas of a block in networks that are made here: ten thousand transfers take 18 million, and Bytom's 10 million would
+/// be what limits a chain with a block each second.
+pub const MAX_BLOCK_GAS: u64 = 50_000_000;
 /// Larger files are no genesis, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -185,7 +189,23 @@ pub fn of_home(path: &Path, chain_id: &str, key: &NodeKey) -> Result<Genesis, Ge
 
 /// The genesis that a node makes for itself: it is the only validator, and has all there is.
 pub fn solonet(key: &NodeKey) -> Genesis {
-    Genesis::solonet(key.xpub(), key.program()).expect("a key that was read or made can sign")
+    let outputs = vec![Output::original(
+        AssetId::BTM,
+        BYTOM_SUPPLY_NEU,
+        key.program(),
+    )];
+    Genesis::new(params(key), outputs).expect("a key that was read or made can sign")
+}
+
+/// What a network that is made here decides, if it is not told otherwise: as the ledger's solonet, with room for more
+/// transactions in a block. The federation is the one node.
+pub(crate) fn params(key: &NodeKey) -> Params {
+    let like = Genesis::solonet(key.xpub(), key.program());
+    let like = like.expect("a key that was read or made can sign");
+    Params {
+        max_block_gas: MAX_BLOCK_GAS,
+        ..like.params().clone()
+    }
 }
 
 #[cfg(test)]
