@@ -193,6 +193,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         health,
         node_xpub: xpub(),
         plan_signer: Some(Arc::new(OwnKey)),
+        figures: None,
         network_id: chain.params().chain_id.clone(),
         version: "2.0.6".to_owned(),
         websockets: registry.kind("websocket"),

@@ -43,6 +43,8 @@ pub struct Parts {
     pub node_xpub: Xpub,
     /// Signs upgrade plans with this node's key.
     pub plan_signer: Option<Arc<dyn PlanSigner>>,
+    /// What other parts count, for `/metrics`.
+    pub figures: Option<Arc<dyn Figures>>,
     /// The name of its network, `chain_id`.
     pub network_id: String,
     /// The version of this program.
@@ -125,6 +127,27 @@ pub trait Rescan: Send + Sync {
 pub trait PlanSigner: Send + Sync {
     /// The signature of a [plan message](baton_ledger::upgrade::Message::signature_hash).
     fn sign(&self, message: &Hash) -> [u8; 64];
+}
+
+/// Parts that count what they do, and that the API knows nothing of.
+pub trait Figures: Send + Sync {
+    /// What was counted; those of one name stand together. Must not block.
+    fn figures(&self) -> Vec<Figure>;
+}
+
+/// One figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figure {
+    /// Its name in `/metrics`, after `baton_`.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// Whether it only grows.
+    pub grows: bool,
+    /// What tells it from others of its name.
+    pub label: Option<(&'static str, &'static str)>,
+    /// Its value.
+    pub value: u64,
 }
 
 /// How a namespace is, for those who watch it.

@@ -1,7 +1,7 @@
 //! The engine that a node holds.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use baton_chain::{Chain, Pool};
 use baton_network::{Lane, Network};
@@ -76,9 +76,12 @@ impl Engine {
         self.0.figures()
     }
 
-    /// How far each peer says to be, at any time.
-    pub fn claims(&self) -> Claims {
-        Claims(self.0.board.clone())
+    /// What can be asked at any time, also by those who do not have the engine.
+    pub fn outlook(&self) -> Outlook {
+        Outlook {
+            board: self.0.board.clone(),
+            guard: self.0.guard.as_ref().map(Arc::downgrade),
+        }
     }
 
     /// From now on signs nothing up to and with this height that was not signed before: for a key that has signed on
@@ -103,20 +106,32 @@ impl Engine {
     }
 }
 
-/// How far peers say to be. Cheap to clone; it does not keep the engine running.
+/// What can be asked of an engine at any time. Cheap to clone; it does not keep the engine running.
 #[derive(Clone)]
-pub struct Claims(Arc<Board>);
+pub struct Outlook {
+    board: Arc<Board>,
+    guard: Option<Weak<Guard>>,
+}
 
-impl Claims {
-    /// The height of the peer's last block, if it has told.
+impl Outlook {
+    /// The height of a peer's last block, if it has told.
     pub fn height_of(&self, peer: &baton_network::PeerId) -> Option<u64> {
-        self.0.tip_of(&from_net(*peer))
+        self.board.tip_of(&from_net(*peer))
+    }
+
+    /// Figures for metrics.
+    pub fn figures(&self) -> Figures {
+        let mut figures = self.board.figures();
+        if let Some(guard) = self.guard.as_ref().and_then(Weak::upgrade) {
+            figures.guard = guard.counts();
+        }
+        figures
     }
 }
 
-impl fmt::Debug for Claims {
+impl fmt::Debug for Outlook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claims").finish_non_exhaustive()
+        f.debug_struct("Outlook").finish_non_exhaustive()
     }
 }
 

@@ -25,7 +25,7 @@ mod work;
 
 pub use codec::{CodecError, decode_certificate};
 pub use context::Patience;
-pub use engine::{Claims, Engine};
+pub use engine::{Engine, Outlook};
 pub use error::ConsensusError;
 pub use guard::{GuardCounts, GuardError};
 pub use host::ProposalsError;

@@ -66,7 +66,9 @@ pub(crate) fn figures(namespace: &Namespace) -> String {
     {
         now.wallet_height = Some(best.height);
     }
-    namespace.metrics.text(now)
+    let others = namespace.parts.figures.as_ref();
+    let others = others.map(|figures| figures.figures());
+    namespace.metrics.text(now, &others.unwrap_or_default())
 }
 
 /// What costs nothing to know.

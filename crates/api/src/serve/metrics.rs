@@ -1,6 +1,7 @@
 //! Figures for Prometheus.
 
 use std::{
+    fmt::Write as _,
     sync::atomic::{AtomicI64, AtomicU64},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::table::Table;
+use crate::{parts::Figure, table::Table};
 
 /// Limits of the buckets of answers' times, in seconds.
 const SECONDS: [f64; 9] = [0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0];
@@ -150,7 +151,7 @@ impl Metrics {
     }
 
     /// All figures, in OpenMetrics' text.
-    pub(crate) fn text(&self, now: Now) -> String {
+    pub(crate) fn text(&self, now: Now, others: &[Figure]) -> String {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.height.set(now.height);
         self.highest_height.set(now.highest_height);
@@ -164,9 +165,64 @@ impl Metrics {
         self.in_hand.set(count(now.in_hand));
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a text takes all");
+        text.truncate(text.trim_end_matches(END).len());
+        write(&mut text, others).expect("a text takes all");
+        text.push_str(END);
         text
     }
 }
 
+/// What the text ends with.
+const END: &str = "# EOF\n";
+
+/// Writes figures as the registry does.
+fn write(text: &mut String, figures: &[Figure]) -> std::fmt::Result {
+    let mut before = None;
+    for figure in figures {
+        let Figure {
+            name, help, value, ..
+        } = figure;
+        if before != Some(name) {
+            let kind = if figure.grows { "counter" } else { "gauge" };
+            writeln!(
+                text,
+                "# HELP baton_{name} {help}.\n# TYPE baton_{name} {kind}"
+            )?;
+            before = Some(name);
+        }
+        let total = if figure.grows { "_total" } else { "" };
+        write!(text, "baton_{name}{total}")?;
+        if let Some((label, of)) = figure.label {
+            write!(text, "{{{label}=\"{of}\"}}")?;
+        }
+        writeln!(text, " {value}")?;
+    }
+    Ok(())
+}
+
 /// The type of the figures' text.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_of_others_stand_before_the_end_of_the_text() {
+        let mut text = String::new();
+        let figure = |label, value| Figure {
+            name: "network_received",
+            help: "Messages received",
+            grows: true,
+            label: Some(("topic", label)),
+            value,
+        };
+        write(&mut text, &[figure("consensus", 1), figure("proposals", 2)]).unwrap();
+        assert_eq!(
+            text,
+            "# HELP baton_network_received Messages received.\n# TYPE baton_network_received counter\n\
+             baton_network_received_total{topic=\"consensus\"} 1\n\
+             baton_network_received_total{topic=\"proposals\"} 2\n"
+        );
+    }
+}

@@ -289,6 +289,7 @@ impl World {
             health: watching,
             node_xpub: node_xpub(),
             plan_signer: Some(Arc::new(NodeKey)),
+            figures: None,
             network_id: "solonet".to_owned(),
             version: "2.0.6".to_owned(),
             websockets: registry.kind("websocket"),

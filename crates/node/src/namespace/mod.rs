@@ -4,6 +4,7 @@
 //! and so that nothing of one is left when it is stopped.
 
 pub mod admin;
+mod counts;
 mod health;
 mod miner;
 mod name;

@@ -20,6 +20,7 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::Name;
+use super::counts::Counts;
 use super::health::{self, Troubles};
 use super::miner::{Miner, Signer};
 use super::peers::Neighbours;
@@ -184,6 +185,7 @@ impl Namespace {
             health: troubles.watch(),
             node_xpub: key.xpub(),
             plan_signer: Some(Arc::new(Signer::new(&key))),
+            figures: Some(Arc::new(Counts::new(&engine, &network))),
             network_id: params.chain_id.clone(),
             version: crate::VERSION.to_owned(),
             websockets,

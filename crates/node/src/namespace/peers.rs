@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use baton_api::{Later, Peers, Standing};
 use baton_chain::Chain;
-use baton_consensus::{Claims, Engine, Status};
+use baton_consensus::{Engine, Outlook, Status};
 use baton_network::{DialError, Network, PeerAddress, PeerInfo, identity};
 use tokio::sync::watch;
 
@@ -16,7 +16,7 @@ use crate::settings::Settings;
 pub(super) struct Neighbours {
     network: Network,
     consensus: watch::Receiver<Status>,
-    claims: Claims,
+    outlook: Outlook,
     chain: Chain,
     vault: bool,
 }
@@ -31,7 +31,7 @@ impl Neighbours {
         Self {
             network: network.clone(),
             consensus: engine.watch(),
-            claims: engine.claims(),
+            outlook: engine.outlook(),
             chain: chain.clone(),
             vault: settings.vault_mode,
         }
@@ -44,7 +44,7 @@ impl Neighbours {
             peer_id: peer.key_hex(),
             moniker: peer.moniker.clone(),
             remote_addr: peer.address.clone().without_peer().to_string(),
-            height: self.claims.height_of(&peer.peer).unwrap_or(0),
+            height: self.outlook.height_of(&peer.peer).unwrap_or(0),
             ping: peer.ping.map(spelled).unwrap_or_default(),
             duration: spelled(peer.duration),
             total_sent: number(traffic.sent),
