@@ -267,7 +267,8 @@ fn measure(arguments: &Arguments) -> Result<()> {
         line.insert(format!("{name}_ms"), json!(millis(median)));
         line.insert(format!("{name}_longest_ms"), json!(millis(longest)));
     }
-    let a_second = |took: Duration| (arguments.transfers as f64 / took.as_secs_f64()).round();
+    let transfers = u32::try_from(arguments.transfers)?;
+    let a_second = |took: Duration| (f64::from(transfers) / took.as_secs_f64()).round();
     line.insert("transfers_a_second".into(), json!(a_second(whole)));
     line.insert("cpu_ms".into(), json!(millis(cpu[cpu.len() / 2])));
     for (name, quantile) in [

@@ -93,7 +93,9 @@ async fn measure(daemon: &Daemon, purse: Purse, batch: usize, seconds: u64) -> R
         "{submitted} submitted, {committed} committed"
     );
     let last = height(&mut daemon.client()).await?;
-    let per_second = |count: usize, took: Duration| (count as f64 / took.as_secs_f64()).round();
+    let submitted = u32::try_from(submitted)?;
+    let per_second = |took: Duration| (f64::from(submitted) / took.as_secs_f64()).round();
+    let blocks = u32::try_from(last - first)?;
     Ok(json!({
         "bench": "node",
         "figure": "transfers a second",
@@ -101,12 +103,12 @@ async fn measure(daemon: &Daemon, purse: Purse, batch: usize, seconds: u64) -> R
         "batch": batch,
         "seconds": seconds,
         "submitted": submitted,
-        "submitted_per_second": per_second(submitted, submitting),
-        "committed_per_second": per_second(committed, all),
+        "submitted_per_second": per_second(submitting),
+        "committed_per_second": per_second(all),
         "submit_p50_ms": ms(waits.value_at_quantile(0.5)),
         "submit_p99_ms": ms(waits.value_at_quantile(0.99)),
-        "blocks": last - first,
-        "mean_interval_ms": all.as_millis() as f64 / (last - first).max(1) as f64,
+        "blocks": blocks,
+        "mean_interval_ms": ms(micros(all / blocks.max(1))),
         "read_p50_ms_meanwhile": ms(latency.value_at_quantile(0.5)),
         "read_p99_ms_meanwhile": ms(latency.value_at_quantile(0.99)),
         "read_max_ms_meanwhile": ms(latency.max()),
@@ -193,5 +195,5 @@ fn micros(took: Duration) -> u64 {
 }
 
 fn ms(micros: u64) -> f64 {
-    micros as f64 / 1000.0
+    Duration::from_micros(micros).as_secs_f64() * 1000.0
 }
