@@ -160,7 +160,7 @@ impl<E> Driver<E> {
         let board = parts.board.clone();
         let guard = parts.hand.as_ref().map(|hand| hand.guard.clone());
         let silence = Silence::first(&parts);
-        let shown = silence.as_ref().map(Silence::shown);
+        let shown = silence.as_ref().map(|silence| silence.shown(parts.alone));
         parts.board.change(|status| status.abstains = shown);
         let first = match Run::start(&parts, role(silence.as_ref())).await {
             Ok(run) => (run, silence),

@@ -20,6 +20,11 @@ use crate::swarm::Swarm;
 /// How long peers that say to be ahead may take from one block to the next.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What the only validator is told when it may not sign.
+const ALONE: &str = "this is the only validator, so that nobody else decides: what it signed before is lost here. Bring back the \
+                     chain's data and fastsync.redb from before. If this key has never been on another machine and never had \
+                     company, or the chain is to begin anew, stop the node and move data/consensus away instead";
+
 /// Why nothing is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Silence {
@@ -69,41 +74,42 @@ impl Silence {
         }
     }
 
-    /// As it is shown.
-    pub(crate) fn shown(&self) -> Abstention {
+    /// As it is shown, with what to do about it; `alone` is the only validator.
+    pub(crate) fn shown(&self, alone: bool) -> Abstention {
         let (until, reason) = match self {
             Self::Listening => (
                 None,
-                "it has just started, and listens for peers that are ahead",
+                "it has just started, and listens for peers that are ahead".to_owned(),
             ),
-            Self::Until { height, reason } => (Some(*height), reason.as_str()),
-            Self::Broken { reason } => (None, reason.as_str()),
+            Self::Until { height, reason } if alone => {
+                (Some(*height), format!("{reason}; {ALONE}"))
+            }
+            Self::Until { height, reason } => (Some(*height), reason.clone()),
+            Self::Broken { reason } => (
+                None,
+                format!("{reason}; mend the disk and restart the node"),
+            ),
         };
-        Abstention {
-            until,
-            reason: reason.to_owned(),
-        }
+        Abstention { until, reason }
     }
 
     /// Says it where operators look.
     pub(crate) fn tell(&self, alone: bool) {
+        let Abstention { until, reason } = self.shown(alone);
         match self {
             Self::Listening => {}
-            Self::Until { height, reason } if alone => error!(
-                until = height,
-                reason,
-                "this node abstains, and there is nobody else to decide: the chain stands still. What it signed before is lost here; bring back \
-                 fastsync.redb from before. If this key has never been on another machine and never had company, move consensus/guard away instead"
-            ),
-            Self::Until { height, reason } => {
-                warn!(
-                    until = height,
-                    reason, "this node abstains until the height is over"
+            Self::Until { .. } if alone => {
+                error!(
+                    until,
+                    reason, "this node abstains, and the chain stands still"
                 );
             }
-            Self::Broken { reason } => error!(
+            Self::Until { .. } => {
+                warn!(until, reason, "this node abstains until the height is over");
+            }
+            Self::Broken { .. } => error!(
                 reason,
-                "this node does not sign any more: its sign guard cannot be written. Mend the disk and restart the node"
+                "this node does not sign any more: its sign guard cannot be written"
             ),
         }
     }
@@ -149,5 +155,26 @@ async fn caught_up<S: Swarm>(parts: &Parts<S>) {
             );
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_alone_is_told_how_the_chain_goes_on() {
+        let silence = Silence::Until {
+            height: 1,
+            reason: "320 was signed".to_owned(),
+        };
+        let among_others = silence.shown(false);
+        assert_eq!(
+            (among_others.until, among_others.reason.as_str()),
+            (Some(1), "320 was signed")
+        );
+        let alone = silence.shown(true).reason;
+        assert!(alone.starts_with("320 was signed; this is the only validator"));
+        assert!(alone.contains("data/consensus"), "{alone}");
     }
 }

@@ -100,7 +100,7 @@ pub(crate) async fn supervise<S: Swarm, E: Ear<S>>(
 
 /// Notes and tells why nothing is signed from now on, or that there is no reason any more.
 fn keep<S: Swarm>(parts: &Parts<S>, silence: Option<Silence>) -> Option<Silence> {
-    let shown = silence.as_ref().map(Silence::shown);
+    let shown = silence.as_ref().map(|silence| silence.shown(parts.alone));
     parts.board.change(|status| status.abstains = shown);
     if let Some(silence) = &silence {
         silence.tell(parts.alone);

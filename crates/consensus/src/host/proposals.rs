@@ -9,6 +9,8 @@
 //! block that validators are locked on is announced again each time it is the turn of one of them.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -53,6 +55,18 @@ pub enum ProposalsError {
         /// What failed.
         #[source]
         source: Box<redb::Error>,
+    },
+    /// What is in it is not what was written.
+    #[error(
+        "{} is damaged: {what}; put a backup of it in its place, or remove it: it holds only blocks that are proposed and not \
+         decided, which the other validators have too. (A chain's only validator may then have to abstain, and says what to do.)",
+        .path.display()
+    )]
+    Damaged {
+        /// The store.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
     },
     /// It was closed.
     #[error("{} is closed", .path.display())]
@@ -105,21 +119,12 @@ struct Entry {
 impl Proposals {
     /// Opens the store, creates it if there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, ProposalsError> {
-        let failed = |doing, error| ProposalsError::Store {
-            doing,
-            path: path.to_owned(),
-            source: Box::new(error),
+        let opening = || {
+            let store = Database::create(path)?;
+            let memory = load(&store)?;
+            Ok((store, memory))
         };
-        let store = match Database::create(path) {
-            Ok(store) => store,
-            Err(redb::DatabaseError::DatabaseAlreadyOpen) => {
-                return Err(ProposalsError::InUse {
-                    path: path.to_owned(),
-                });
-            }
-            Err(error) => return Err(failed("opening", error.into())),
-        };
-        let memory = load(&store).map_err(|error| failed("reading", error))?;
+        let (store, memory) = guarded(opening).map_err(|error| unopened(path, error))?;
         Ok(Self {
             path: path.to_owned(),
             inner: Mutex::new(Inner {
@@ -320,6 +325,35 @@ impl Memory {
     }
 }
 
+/// Does what may meet damage: redb panics at some of it.
+fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let told = panic.downcast_ref::<String>().map(String::as_str);
+        let told = told.or_else(|| panic.downcast_ref::<&str>().copied());
+        let told = told.unwrap_or("reading it failed");
+        Err(redb::Error::Corrupted(told.to_owned()))
+    })
+}
+
+fn unopened(path: &Path, error: redb::Error) -> ProposalsError {
+    let path = path.to_owned();
+    match error {
+        redb::Error::DatabaseAlreadyOpen => ProposalsError::InUse { path },
+        redb::Error::Corrupted(what) => ProposalsError::Damaged { path, what },
+        redb::Error::Io(error)
+            if [ErrorKind::InvalidData, ErrorKind::UnexpectedEof].contains(&error.kind()) =>
+        {
+            let what = error.to_string();
+            ProposalsError::Damaged { path, what }
+        }
+        error => ProposalsError::Store {
+            doing: "opening",
+            path,
+            source: Box::new(error),
+        },
+    }
+}
+
 fn load(store: &Database) -> Result<Memory, redb::Error> {
     let mut memory = Memory::default();
     let begin = store.begin_write()?;
@@ -405,6 +439,40 @@ mod tests {
         proposals.forget_through(5).unwrap();
         assert_eq!(proposals.of_round(Height(5), 2), []);
         assert_eq!(proposals.lock().memory.bytes, 0);
+    }
+
+    #[test]
+    fn a_damaged_store_is_named_with_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fastsync.redb");
+        {
+            let proposals = Proposals::open(&path).unwrap();
+            let bytes = Bytes::from(vec![7; 20_000]);
+            proposals
+                .keep(&announcement(4, 0, 1, &bytes), &bytes)
+                .unwrap();
+        }
+        let good = std::fs::read(&path).unwrap();
+        let mut damage = vec![b"no store".to_vec(), good[..good.len() / 2].to_vec()];
+        for page in 0..good.len() / 4096 {
+            let mut bad = good.clone();
+            bad[page * 4096..][..4096].fill(0);
+            damage.push(bad);
+        }
+        let mut found = 0;
+        for bytes in damage {
+            std::fs::write(&path, bytes).unwrap();
+            // a page may be in no use
+            if let Err(error) = Proposals::open(&path) {
+                let told = error.to_string();
+                assert!(
+                    told.contains("fastsync.redb is damaged: ") && told.contains("or remove it"),
+                    "{told}"
+                );
+                found += 1;
+            }
+        }
+        assert!(found >= 4, "{found}");
     }
 
     #[test]
