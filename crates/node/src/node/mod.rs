@@ -331,7 +331,7 @@ impl Node {
 }
 
 impl Node {
-    /// Waits until no request is in hand, and has WebSockets closed.
+    /// Waits until no request is in hand, and has `WebSocket`s closed.
     async fn answered(&self) {
         let apis: Vec<_> = self
             .slots
