@@ -1,10 +1,5 @@
 //! Transfers a second, submitted and committed, for a minute; and how long reads take meanwhile.
 
-#![expect(
-    clippy::cast_precision_loss,
-    reason = "figures for people, far below 2^52"
-)]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
