@@ -251,6 +251,7 @@ mod tests {
         let wanted = [
             "chmod 600",
             "genesis.json",
+            "cannot listen",
             "that of p2p.laddr too",
             "second",
         ];

@@ -386,8 +386,8 @@ mod tests {
             "api_addr",
             "db_dir",
             "log.format",
-            "p2p.proxy_address",
             "nowhere",
+            "p2p.proxy_address",
             "global is the chain",
         ];
         assert_eq!(problems.len(), wanted.len(), "{problems:#?}");
