@@ -11,7 +11,7 @@ use tokio::time::timeout;
 /// An answer's head may have so many bytes.
 const MAX_HEAD: usize = 16 << 10;
 /// An answer's body may have so many bytes.
-const MAX_BODY: usize = 4 << 20;
+const MAX_BODY: usize = 32 << 20;
 
 /// An answer that came whole.
 #[derive(Debug)]

@@ -137,7 +137,11 @@ async fn submit(
             client.ask("submit-transaction", &body).await?;
         } else {
             let body = json!({ "raw_transactions": raw });
-            client.ask("submit-transactions", &body).await?;
+            // what was taken already is taken again: a full pool is tried until a block has made room
+            while let Err(error) = client.ask("submit-transactions", &body).await {
+                ensure!(error.to_string().contains("the pool is full"), "{error}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
         waits.record(micros(asked.elapsed()))?;
         shared.submitted.fetch_add(batch, Ordering::Relaxed);
