@@ -75,7 +75,11 @@ async fn fan_out(daemon: &Daemon, purse: &Purse, fans: usize) -> Result<()> {
         let to = vec![(purse.program().to_vec(), each); FAN];
         let fan = purse.pay(&[coin], &to);
         let body = json!({ "raw_transaction": hex::encode(fan.transaction().encode()) });
-        client.ask("submit-transaction", &body).await?;
+        // a full pool is tried until a block has made room
+        while let Err(error) = client.ask("submit-transaction", &body).await {
+            ensure!(error.to_string().contains("the pool is full"), "{error}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
     }
     let begun = Instant::now();
     loop {
