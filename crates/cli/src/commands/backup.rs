@@ -251,7 +251,12 @@ pub(crate) fn restore(context: &Context, args: &RestoreArgs) -> Outcome {
             aside.display()
         ));
     }
-    console::out(&format!("signing state: {}\n", done.signing));
+    if done.signing.is_empty() {
+        console::out("signing state: none, here or in the backup\n");
+    }
+    for signing in &done.signing {
+        console::out(&format!("signing state: {signing} ({})\n", signing.file));
+    }
     Ok(Ending::Done)
 }
 

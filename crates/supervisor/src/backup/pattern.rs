@@ -12,7 +12,7 @@ use std::path::Path;
 const ALWAYS: [&str; 2] = ["*.sst", "*.ldb"];
 
 /// Names that are rewritten, appended to or truncated in place by one store or another.
-const REWRITTEN: [&str; 14] = [
+const REWRITTEN: [&str; 15] = [
     "CURRENT",
     "LOCK",
     "LOG",
@@ -27,6 +27,7 @@ const REWRITTEN: [&str; 14] = [
     "lock.mdb",
     "mdbx.dat",
     "node.redb",
+    "guard",
 ];
 
 /// Which files are immutable.

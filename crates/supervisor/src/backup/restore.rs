@@ -27,7 +27,7 @@ use super::name::Day;
 use super::plan::Plan;
 use super::progress::Observer;
 use super::settle::{self, Place, Settled};
-use super::signing::{self, Carrier, Choice, Kept, STATE_FILE, Signing};
+use super::signing::{self, Choice, Decided, Signing};
 use super::source::Source;
 use super::space;
 use super::text;
@@ -79,8 +79,8 @@ pub struct Restoration {
     pub needed: u64,
     /// The bytes free there.
     pub free: u64,
-    /// Which signing state the validator gets, and why.
-    pub signing: Signing,
+    /// Which signing state the validator gets, and why; empty if there is none here or in the backup.
+    pub signing: Vec<Signing>,
     /// How restores that were interrupted before were brought to an end.
     pub settled: Vec<Settled>,
 }
@@ -156,7 +156,7 @@ pub enum RestoreError {
     /// The signing states cannot be compared.
     #[error(
         "the present {} cannot be compared with the backup's ({}): {}; with an older state the validator could sign twice; nothing was changed; repair the file, or choose with --signing-state=backup",
-        .data.join(STATE_FILE).display(), .signing.backup, .signing.present
+        .data.join(.signing.file).display(), .signing.backup, .signing.present
     )]
     SigningState {
         /// The data.
@@ -263,8 +263,12 @@ pub fn restore(request: &Request, observer: &dyn Observer) -> Result<Restoration
     transfer(&found.source.path, &to, nodes, &plan.orders, way, observer)?;
     fault!("backup::built", &to);
     found.source.tree.check_unchanged(|| observer.cancelled())?;
-    if let Some(state) = &found.state {
-        state.put(&to)?;
+    for carrier in found
+        .signing
+        .iter()
+        .filter_map(|(_, carrier)| carrier.as_ref())
+    {
+        carrier.put(&to)?;
     }
     way.tree(&to, nodes)?;
     let attrs = &nodes[0].attrs;
@@ -300,9 +304,7 @@ struct Restore {
     place: Place,
     /// Whether there is data now.
     present: bool,
-    signing: Signing,
-    /// The present signing state, if it is kept.
-    state: Option<Carrier>,
+    signing: Decided,
     /// The name for the present data, without a number.
     aside: PathBuf,
 }
@@ -331,24 +333,16 @@ impl Restore {
             let data = data.clone();
             return Err(RestoreError::MountPoint { data, backup });
         }
-        let (state_now, carrier) = signing::read(data)?;
-        let (state_then, _) = signing::read(&backup)?;
-        let signing =
-            signing::decide(state_now, state_then, request.signing).map_err(|signing| {
-                let data = data.clone();
-                RestoreError::SigningState { data, signing }
-            })?;
-        let state = match signing.kept {
-            Kept::Present => carrier,
-            Kept::Backup | Kept::None => None,
-        };
+        let signing = signing::look(data, &backup, request.signing)?.map_err(|signing| {
+            let data = data.clone();
+            RestoreError::SigningState { data, signing }
+        })?;
         let aside = format!("{}-before-restore-{}", place.stem, Day(request.today));
         Ok(Self {
             source: Source::open(backup, request.accept_unverified, observer)?,
             place,
             present,
             signing,
-            state,
             aside: text::from_text(&aside),
         })
     }
@@ -425,7 +419,7 @@ impl Restore {
             bytes: self.source.tree.files().map(|n| n.seen.size).sum(),
             needed,
             free,
-            signing: self.signing.clone(),
+            signing: self.signing.iter().map(|(one, _)| one.clone()).collect(),
             settled,
         }
     }

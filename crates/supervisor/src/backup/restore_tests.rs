@@ -5,10 +5,12 @@ use std::os::unix::fs::{FileExt, symlink};
 
 use super::super::manifest::MANIFEST;
 use super::super::pattern::Patterns;
+use super::super::signing::{Kept, Memory};
 use super::super::testing::{Content, Home, TODAY, content, lsm, set_mode, sign, within};
 use super::super::{Mode, Report};
 use super::*;
 
+const STATE_FILE: &str = "priv_validator_state.json";
 const ASIDE: &str = "data-before-restore-2026-11-3";
 
 fn request(home: &Home, backup: &Path) -> Request {
@@ -95,9 +97,9 @@ fn missing_data_is_put_back() {
     home.lose_data();
     let done = restore(&request(&home, &report.path), &()).unwrap();
     assert_eq!(done.aside, None);
-    assert_eq!(done.signing.kept, Kept::Backup);
+    assert_eq!(done.signing[0].kept, Kept::Backup);
     assert!(
-        done.signing
+        done.signing[0]
             .to_string()
             .contains("no present one to compare it with")
     );
@@ -170,8 +172,8 @@ fn the_signing_state_never_goes_back() {
     let planned = plan(&request(&home, &report.path), &()).unwrap();
     let done = restore(&request(&home, &report.path), &()).unwrap();
     assert_eq!(planned.signing, done.signing);
-    assert_eq!(done.signing.kept, Kept::Present);
-    let told = done.signing.to_string();
+    assert_eq!(done.signing[0].kept, Kept::Present);
+    let told = done.signing[0].to_string();
     assert!(
         told.contains("height 60") && told.contains("height 48"),
         "{told}"
@@ -191,6 +193,39 @@ fn the_signing_state_never_goes_back() {
 }
 
 #[test]
+fn a_sign_guard_never_goes_back_either() {
+    let home = Home::new();
+    let guard = home.data().join(Memory::Guard.file());
+    fs::remove_file(home.data().join(STATE_FILE)).unwrap();
+    fs::create_dir(guard.parent().unwrap()).unwrap();
+    let then = signing::written(&[(48, 0, 2)], None);
+    fs::write(&guard, &then).unwrap();
+    let backup = home.take(Mode::Auto).path;
+    let now = signing::written(&[(48, 0, 2), (60, 0, 1)], None);
+    fs::write(&guard, &now).unwrap();
+    let done = restore(&request(&home, &backup), &()).unwrap();
+    assert_eq!(done.signing[0].kept, Kept::Present);
+    assert_eq!(fs::read(&guard).unwrap(), now);
+    // A backup without one changes nothing about that.
+    fs::remove_file(&guard).unwrap();
+    let without = home.take(Mode::Copy).path;
+    fs::write(&guard, &now).unwrap();
+    restore(&request(&home, &without), &()).unwrap();
+    assert_eq!(fs::read(&guard).unwrap(), now);
+    // One that is damaged is not replaced silently, and the operator may choose.
+    fs::write(&guard, &now[1..]).unwrap();
+    let mut request = request(&home, &backup);
+    let error = restore(&request, &()).unwrap_err().to_string();
+    assert!(
+        error.contains("consensus/guard cannot be compared"),
+        "{error}"
+    );
+    request.signing = Choice::Backup;
+    restore(&request, &()).unwrap();
+    assert_eq!(fs::read(&guard).unwrap(), then);
+}
+
+#[test]
 fn a_signing_state_that_is_kept_elsewhere_stays_there() {
     let home = Home::new();
     let (keys, state) = (home.path.join("keys"), home.data().join(STATE_FILE));
@@ -205,7 +240,7 @@ fn a_signing_state_that_is_kept_elsewhere_stays_there() {
     symlink("../keys/state.json", &state).unwrap();
     for backup in [with_link, with_file] {
         let done = restore(&request(&home, &backup), &()).unwrap();
-        assert_eq!(done.signing.kept, Kept::Present);
+        assert_eq!(done.signing[0].kept, Kept::Present);
         assert_eq!(
             fs::read_link(&state).unwrap(),
             Path::new("../keys/state.json")
@@ -221,8 +256,8 @@ fn the_operator_may_take_the_signing_state_of_the_backup() {
     let mut request = request(&home, &report.path);
     request.signing = Choice::Backup;
     let done = restore(&request, &()).unwrap();
-    assert_eq!(done.signing.kept, Kept::Backup);
-    assert!(done.signing.to_string().contains("height 60"));
+    assert_eq!(done.signing[0].kept, Kept::Backup);
+    assert!(done.signing[0].to_string().contains("height 60"));
     assert_eq!(content(&home.data()), then);
 }
 
