@@ -47,11 +47,11 @@ pub(super) struct Replacing {
     dry_run: bool,
     /// Whoever asked for it.
     answer: Option<oneshot::Sender<Answer>>,
-    /// The process that was to take over has ended.
-    ended: Option<Ended>,
+    /// The process that was to take over has ended, perhaps just after it had.
+    ended: Option<Lost>,
 }
 
-/// The node has ended while another process was to take over from it: whether that serves now is being found out.
+/// A process that has ended while it is being found out whether it was still, or already, the node.
 pub(super) struct Lost {
     node: Node,
     ended: Ended,
@@ -271,8 +271,8 @@ impl Driver {
                 self.feed(Event::Kept("rehearsed".to_owned())).await;
             }
             Err(error) => {
-                let error = match replacing.ended {
-                    Some(ended) => format!("{error} ({})", ended.text()),
+                let error = match &replacing.ended {
+                    Some(lost) => format!("{error} ({})", lost.ended.text()),
                     None => error,
                 };
                 self.drop_candidate();
@@ -337,11 +337,15 @@ impl Driver {
         });
     }
 
-    async fn taken_over(&mut self, replacing: Replacing, report: Option<Box<Report>>) {
-        let Some(node) = self.others.candidate.take() else {
-            // It has ended since; what that means is found out as for every node that ends.
-            let kept = self.not_replaced(replacing, "it has ended again".to_owned());
-            return self.feed(kept).await;
+    async fn taken_over(&mut self, mut replacing: Replacing, report: Option<Box<Report>>) {
+        let (node, died) = match (self.others.candidate.take(), replacing.ended.take()) {
+            (Some(node), _) => (node, None),
+            // It was the node for an instant, and has ended as every node may.
+            (None, Some(lost)) => (lost.node, Some(lost.ended)),
+            (None, None) => {
+                let kept = self.not_replaced(replacing, "it is gone".to_owned());
+                return self.feed(kept).await;
+            }
         };
         let took = replacing.began.elapsed();
         let (from, ended) = match (self.node.take(), self.lost.take()) {
@@ -398,6 +402,9 @@ impl Driver {
             took_ms: millis(took),
         })
         .await;
+        if let Some(ended) = died {
+            self.node_ended(ended).await;
+        }
     }
 
     /// This process is the node from now on.
@@ -429,9 +436,9 @@ impl Driver {
         match who {
             Who::Serving => self.node_ended(ended).await,
             Who::Candidate => {
-                self.others.candidate = None;
-                if let Some(replacing) = &mut self.replacing {
-                    replacing.ended = Some(ended);
+                let node = self.others.candidate.take();
+                if let (Some(replacing), Some(node)) = (&mut self.replacing, node) {
+                    replacing.ended = Some(Lost { node, ended });
                 }
             }
             Who::Leaving(place) => {
@@ -484,13 +491,9 @@ impl Driver {
     /// The node has ended; another process may have taken over without us, or taken back. False if none has.
     async fn follow_another(&mut self, ended: Ended) -> bool {
         let gone = self.last_leader();
-        let Some(pid) = who_serves(&self.layout.control_dir()).await else {
+        let Some(pid) = self.who_serves_instead_of(gone).await else {
             return false;
         };
-        let pid = pid.cast_signed();
-        if pid == gone {
-            return false;
-        }
         let before = self
             .others
             .leaving
@@ -529,6 +532,20 @@ impl Driver {
             why: why.to_owned(),
         });
         true
+    }
+
+    /// The process that serves now that this one is gone. One that had handed over to it may need a moment to take back.
+    async fn who_serves_instead_of(&self, gone: i32) -> Option<i32> {
+        let until = Instant::now() + WHO;
+        let may_take_back = !self.others.leaving.is_empty() && self.life.upgrade().is_none();
+        loop {
+            let pid = who_serves(&self.layout.control_dir()).await;
+            match pid.map(u32::cast_signed) {
+                Some(pid) if pid != gone => return Some(pid),
+                _ if !may_take_back || Instant::now() > until => return None,
+                _ => tokio::time::sleep(LOOK).await,
+            }
+        }
     }
 
     /// Which way an upgrade is made that is due now.
