@@ -698,8 +698,16 @@ proptest! {
     ) {
         let mut life = Life::new(Settings { restart, ..settings() });
         let (mut up, mut asked, mut replacing, mut opening) = (false, false, false, false);
+        let mut way = Way::StopAndStart;
         let mut stopped = false;
-        for (n, event) in std::iter::once(Event::Begin(None)).chain(events).enumerate() {
+        for (n, mut event) in std::iter::once(Event::Begin(None)).chain(events).enumerate() {
+            match &mut event {
+                // The driver writes down the way for which the plan was said to be due.
+                Event::DueForRelay(_) if !opening => way = Way::Relay,
+                Event::Due(_) if !opening => way = Way::StopAndStart,
+                Event::Opened(journal) => journal.way = way,
+                _ => {}
+            }
             match &event {
                 Event::Spawned | Event::SpawnFailed(_) if !asked => continue,
                 Event::Ended(_) if !up => continue,
@@ -708,6 +716,10 @@ proptest! {
                 // The driver finds out first whether another has taken over.
                 Event::Ended(_) if replacing => continue,
                 Event::Opened(_) | Event::NotRecorded(_) if !opening => continue,
+                // It answers at once, before it hears of anything else.
+                event if opening && !matches!(event, Event::Opened(_) | Event::NotRecorded(_)) => {
+                    continue;
+                }
                 Event::Spawned => (up, asked) = (true, false),
                 Event::SpawnFailed(_) => asked = false,
                 Event::Ended(_) => up = false,
