@@ -10,6 +10,8 @@ use std::time::Duration;
 pub const ASK: Duration = Duration::from_secs(5);
 /// Just before a plan's height, and while a new binary has yet to show that the chain goes on.
 pub const ASK_NEAR: Duration = Duration::from_millis(250);
+/// While nothing depends on it but somebody looks on.
+pub const ASK_WATCHED: Duration = Duration::from_secs(1);
 /// While nothing depends on it, for `status` and the metrics.
 pub const ASK_IDLE: Duration = Duration::from_secs(30);
 

@@ -19,11 +19,14 @@ mod client;
 pub(crate) mod control;
 pub mod event;
 mod event_text;
+mod events;
 pub mod history;
 mod hook;
+mod looked;
 mod metrics;
 mod outlet;
 mod pace;
+mod page;
 mod patient;
 pub mod reader;
 mod routes;
@@ -53,12 +56,13 @@ pub use control::{ControlError, SOCKET};
 pub use event::{Event, Record};
 pub use routes::{Answer, Ask, READY_WITHIN, Reload, Request, Retry};
 pub use status::Status;
-pub use status_text::render_text;
+pub use status_text::{ago, ended_how, how_far, render_text};
 pub use systemd::Notifier;
 pub use time::Time;
 
 use history::History;
 use hook::Hook;
+use looked::Looked;
 use metrics::Metrics;
 use outlet::{Line, Losses, Outlet};
 use pace::Pace;
@@ -173,6 +177,7 @@ struct Inner {
     written: watch::Receiver<u64>,
     history_losses: Losses,
     stop: watch::Sender<bool>,
+    looked: Looked,
     /// What systemd was told last.
     headline: Mutex<String>,
 }
@@ -279,6 +284,7 @@ impl Telling {
             written,
             history_losses,
             stop: watch::Sender::new(false),
+            looked: Looked::default(),
             headline: Mutex::default(),
         }))
     }
@@ -322,6 +328,11 @@ impl Telling {
     /// How things stand from now on.
     pub fn watch(&self) -> watch::Receiver<Status> {
         self.0.status.subscribe()
+    }
+
+    /// Does somebody look on, by the page or by asking again and again?
+    pub fn is_watched(&self) -> bool {
+        self.0.looked.is_watched()
     }
 
     /// The service manager, to be told of READY and STOPPING. Its status line and its watchdog
@@ -538,6 +549,7 @@ impl Inner {
             followers: Arc::new(Semaphore::new(limits.followers)),
             max_followers: limits.followers,
             answer_within: limits.answer,
+            looked: self.looked.clone(),
         }
     }
 

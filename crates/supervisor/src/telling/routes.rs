@@ -1,32 +1,26 @@
 //! What can be asked over HTTP: how things stand, what happened, the figures; and over the
 //! control socket also what the supervisor should do.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
+use axum::body::Bytes;
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use futures_util::stream;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::change::Change;
+use super::events::events;
+use super::looked::Looked;
 use super::metrics::{self, Metrics};
-use super::reader::Reader;
+use super::page;
 use super::status::Status;
-
-/// How much of the history is on its way to one client at a time.
-const BATCH_BYTES: usize = 32 << 10;
-
-/// How long reading one batch of the history may take.
-const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// Something that an operator asks the running supervisor to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,12 +152,16 @@ pub(super) struct Served {
     pub(super) followers: Arc<Semaphore>,
     pub(super) max_followers: usize,
     pub(super) answer_within: Duration,
+    pub(super) looked: Looked,
 }
 
 /// What anyone who can reach the admin address may ask.
 pub(super) fn read_only(served: Served) -> Router {
     Router::new()
+        .route("/", get(page::index))
+        .route("/page/{file}", get(page::file))
         .route("/status", get(status))
+        .route("/events", get(events))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(figures))
@@ -173,7 +171,7 @@ pub(super) fn read_only(served: Served) -> Router {
 
 /// What the node's own user may ask over the control socket.
 pub(super) fn all(served: Served, requests: &mpsc::Sender<Ask>) -> Router {
-    let mut router = Router::new().route("/events", get(events));
+    let mut router = Router::new();
     let within = served.answer_within;
     let to = requests.clone();
     router = router.route("/backup", post(move || ask(to, Request::Backup, within)));
@@ -198,6 +196,7 @@ pub(super) fn no_room() -> Router {
 }
 
 async fn status(State(served): State<Served>) -> Response {
+    served.looked.glance();
     let status = served.status.borrow().clone();
     Json(status).into_response()
 }
@@ -222,11 +221,11 @@ async fn figures(State(served): State<Served>) -> Response {
     ([(header::CONTENT_TYPE, media)], served.metrics.render()).into_response()
 }
 
-async fn not_found() -> Response {
+pub(super) async fn not_found() -> Response {
     failure(
         StatusCode::NOT_FOUND,
         "there is nothing here",
-        "ask for /status, /healthz, /readyz, /metrics, or over the control socket /events",
+        "ask for / (a page to look at), /status, /events, /healthz, /readyz or /metrics",
     )
 }
 
@@ -292,98 +291,10 @@ async fn ask(requests: mpsc::Sender<Ask>, request: Request, within: Duration) ->
     }
 }
 
-fn failure(code: StatusCode, error: &str, what_to_do: &str) -> Response {
+pub(super) fn failure(code: StatusCode, error: &str, what_to_do: &str) -> Response {
     let failure = Failure {
         error: error.to_owned(),
         what_to_do: what_to_do.to_owned(),
     };
     (code, Json(failure)).into_response()
-}
-
-/// Which events are asked for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Which {
-    /// Only those with a number above this one.
-    since: u64,
-    /// 1: go on with those to come.
-    follow: u8,
-}
-
-async fn events(
-    State(served): State<Served>,
-    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
-) -> Response {
-    let which = match which {
-        Ok(Query(which)) => which,
-        Err(error) => {
-            return failure(
-                StatusCode::BAD_REQUEST,
-                &error.body_text(),
-                "ask as in /events?since=0&follow=1",
-            );
-        }
-    };
-    let place = if which.follow == 0 {
-        None
-    } else {
-        let Ok(place) = served.followers.clone().try_acquire_owned() else {
-            return failure(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &format!("{} clients follow the events already", served.max_followers),
-                "end one of them, or ask without follow=1",
-            );
-        };
-        Some(place)
-    };
-    let follower = Follower {
-        reader: Reader::new(&served.dir, which.since),
-        written: served.written,
-        place,
-    };
-    let lines = stream::try_unfold(Some(follower), next_batch);
-    let media = HeaderValue::from_static("application/x-ndjson");
-    ([(header::CONTENT_TYPE, media)], Body::from_stream(lines)).into_response()
-}
-
-/// A client that reads the history. It is only asked for more when the client has taken what
-/// came before, so a slow one holds one batch.
-struct Follower {
-    reader: Reader,
-    written: watch::Receiver<u64>,
-    /// Set if it wants the events to come as well.
-    place: Option<OwnedSemaphorePermit>,
-}
-
-async fn next_batch(follower: Option<Follower>) -> io::Result<Option<(Bytes, Option<Follower>)>> {
-    let Some(mut follower) = follower else {
-        return Ok(None);
-    };
-    loop {
-        follower.written.borrow_and_update();
-        let mut reader = follower.reader;
-        let reading = tokio::task::spawn_blocking(move || {
-            let lines = reader.next_lines(BATCH_BYTES);
-            (reader, lines)
-        });
-        let lines;
-        (follower.reader, lines) = timeout(READ_WITHIN, reading)
-            .await
-            .map_err(|_| {
-                io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("reading the history took over {READ_WITHIN:?}"),
-                )
-            })?
-            .map_err(io::Error::other)?;
-        let lines = lines?;
-        if !lines.is_empty() {
-            let mut batch = lines.join("\n");
-            batch.push('\n');
-            return Ok(Some((Bytes::from(batch), Some(follower))));
-        }
-        if follower.place.is_none() || follower.written.changed().await.is_err() {
-            return Ok(None);
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::status::{
-    Backup, Disk, LastChange, LastUpgrade, Node, NodeState, PendingPlan, Progress, Standing,
+    Backup, Disk, Exit, LastChange, LastUpgrade, Node, NodeState, PendingPlan, Progress, Standing,
     Status, Step, Upgrade, UpgradeResult,
 };
 use super::time::Time;
@@ -82,15 +82,7 @@ fn node(page: &mut Page, node: &Node, now: Time) {
     };
     page.line("node", &state);
     if let Some(exit) = node.last_exit.as_ref().filter(|_| node.pid.is_none()) {
-        page.line(
-            "",
-            &format!(
-                "{} after {}{}",
-                super::event_text::ending(exit.code, exit.signal),
-                span(exit.ran_for),
-                if exit.asked { ", as asked" } else { "" }
-            ),
-        );
+        page.line("", &ended_how(exit));
     }
     if node.restarts > 0 {
         page.line("", &format!("restarted {} times", node.restarts));
@@ -277,7 +269,18 @@ fn backups(page: &mut Page, backups: &[Backup]) {
     );
 }
 
-fn how_far(progress: &Progress) -> String {
+/// How a process of the node ended: `exited with code 0 after 1 h 0 min, as asked`.
+pub fn ended_how(exit: &Exit) -> String {
+    format!(
+        "{} after {}{}",
+        super::event_text::ending(exit.code, exit.signal),
+        span(exit.ran_for),
+        if exit.asked { ", as asked" } else { "" }
+    )
+}
+
+/// How far a backup or a download is: `backup: 4.0 GiB of 10.0 GiB (40 %), 2000 of 5000 files`.
+pub fn how_far(progress: &Progress) -> String {
     let mut text = format!("{}: {}", progress.what, bytes(progress.bytes_done));
     if let Some(total) = progress.bytes_total {
         let _ = write!(text, " of {}", bytes(total));
@@ -293,7 +296,8 @@ fn how_far(progress: &Progress) -> String {
     text
 }
 
-fn ago(at: Time, now: Time) -> String {
+/// For how long it has been so: `2.0 s ago`.
+pub fn ago(at: Time, now: Time) -> String {
     format!("{} ago", span(now.since(at)))
 }
 

@@ -81,8 +81,15 @@ async fn raw_get(socket: &Path, path: &str) -> String {
 }
 
 async fn get(address: &str, path: &str) -> String {
+    send(
+        address,
+        &format!("GET {path} HTTP/1.1\r\nhost: baton\r\n\r\n"),
+    )
+    .await
+}
+
+async fn send(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: baton\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     let reading = stream.read_to_string(&mut answer);
@@ -323,7 +330,11 @@ async fn nonsense_is_answered_with_what_to_ask_for() {
     let (telling, _client, _requests) = home.start(home.options()).await;
     let socket = home.socket();
     for (path, code, text) in [
-        ("/events?since=yesterday", "400", "/events?since=0&follow=1"),
+        (
+            "/events?since=yesterday",
+            "400",
+            "/events?since=0&last=100&follow=1",
+        ),
         ("/events?sinze=1", "400", "unknown field `sinze`"),
         ("/nothing", "404", "/status"),
         ("/backup", "405", ""),
@@ -478,14 +489,123 @@ async fn the_admin_address_tells_and_takes_no_orders() {
     assert!(get(&address, "/status").await.contains(r#""pid":4242"#));
     assert!(get(&address, "/readyz").await.starts_with("HTTP/1.1 200"));
     assert!(get(&address, "/healthz").await.starts_with("HTTP/1.1 200"));
-    for path in ["/events", "/backup"] {
+    eventually("the history", || (history_of(&home) == 1).then_some(())).await;
+    assert!(get(&address, "/events").await.contains("node-started"));
+    for path in ["/backup", "/reload", "/retry"] {
         assert!(
             get(&address, path).await.starts_with("HTTP/1.1 404"),
             "{path}"
         );
+        let post = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+        let answer = send(&address, &post).await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
     }
     telling.shutdown(PATIENCE).await;
     TcpStream::connect(&address).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn the_page_is_whole_and_asks_nobody_else() {
+    let home = Home::new();
+    let mut options = home.options();
+    options.admin_address = Some("127.0.0.1:0".into());
+    let (telling, _client, _requests) = home.start(options).await;
+    let address = eventually("the address", || telling.status().supervisor.admin_address).await;
+    let mut wanted = vec!["/".to_owned()];
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(path) = wanted.pop() {
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        let answer = get(&address, &path).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        assert!(answer.contains("content-security-policy: default-src 'none'; script-src 'self'"));
+        assert!(!answer.contains("https://"), "{path}");
+        for part in answer.split('"') {
+            if part.starts_with("page/") {
+                wanted.push(format!("/{part}"));
+            } else if let Some(module) = part.strip_prefix("./") {
+                wanted.push(format!("/page/{module}"));
+            }
+        }
+    }
+    assert!(
+        seen.contains("/page/words.js") && seen.contains("/page/page.css"),
+        "{seen:?}"
+    );
+    let missing = get(&address, "/page/../status").await;
+    assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
+    telling.shutdown(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_page_is_told_how_things_stand_and_what_happens() {
+    let home = Home::new();
+    let mut options = home.options();
+    options.admin_address = Some("127.0.0.1:0".into());
+    let (telling, _client, _requests) = home.start(options).await;
+    let address = eventually("the address", || telling.status().supervisor.admin_address).await;
+    telling.tell(started());
+    telling.tell(warning("<b>first</b>"));
+    eventually("the history", || (history_of(&home) == 2).then_some(())).await;
+    let asked = |query: &str, more: &str| {
+        format!(
+            "GET /events?{query} HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n{more}\r\n"
+        )
+    };
+    // Without `follow` it ends by itself.
+    let whole = send(&address, &asked("last=1", "")).await;
+    assert!(whole.contains("content-type: text/event-stream"), "{whole}");
+    assert!(whole.contains("event: status\n"), "{whole}");
+    assert!(
+        whole.contains("\"headline\":\"running genesis\""),
+        "{whole}"
+    );
+    assert!(
+        whole.contains("id: 2\n") && !whole.contains("id: 1\n"),
+        "{whole}"
+    );
+    assert!(
+        whole.contains("\"text\":\"<b>first</b>\",\"what_to_do\":\"nothing\""),
+        "{whole}"
+    );
+    let again = send(&address, &asked("last=5", "last-event-id: 1\r\n")).await;
+    assert!(
+        again.contains("id: 2\n") && !again.contains("id: 1\n"),
+        "{again}"
+    );
+
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    let request = asked("since=2&follow=1", "");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut heard = String::new();
+    let mut hear = async |what: &str| {
+        while !heard.contains(what) {
+            let mut buffer = [0; 4096];
+            let n = timeout(PATIENCE, stream.read(&mut buffer))
+                .await
+                .unwrap()
+                .unwrap();
+            assert!(n > 0, "it ended before {what:?}: {heard}");
+            heard.push_str(&String::from_utf8_lossy(&buffer[..n]));
+        }
+    };
+    hear("event: status").await;
+    telling.tell(confirmed());
+    hear("id: 3\n").await;
+    hear("\"result\":\"confirmed\"").await;
+    // It does not keep the supervisor from ending.
+    telling.shutdown(PATIENCE).await;
+    let mut rest = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut rest))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+/// How many records there are.
+fn history_of(home: &Home) -> usize {
+    fs::read_to_string(home.baton().join(history::FILE)).map_or(0, |text| text.lines().count())
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::heights::{Reading, Unknown};
 use crate::life::{Ended, Event};
 use crate::node::identity;
 use crate::plan::{self, Fingerprint, Plan, PlanError};
-use crate::run::pace::{ASK, ASK_IDLE, ASK_NEAR};
+use crate::run::pace::{ASK, ASK_IDLE, ASK_NEAR, ASK_WATCHED};
 use crate::run::{judge, settings};
 use crate::telling;
 use crate::telling::event::MissedPlan;
@@ -251,7 +251,9 @@ impl Driver {
     }
 
     pub(super) fn ask_if_needed(&mut self) {
-        if !self.life.is_running() || Instant::now() < self.next_ask {
+        // Somebody may have begun to look on after a long pause was chosen.
+        let is_wanted = self.telling.is_watched() && self.last_ask.elapsed() >= ASK_WATCHED;
+        if !self.life.is_running() || (Instant::now() < self.next_ask && !is_wanted) {
             return;
         }
         let (pause, matters) = self.next_pause();
@@ -264,7 +266,8 @@ impl Driver {
         let Some(mut heights) = self.heights.take() else {
             return;
         };
-        self.next_ask = Instant::now() + pause;
+        self.last_ask = Instant::now();
+        self.next_ask = self.last_ask + pause;
         let question = self.dossier.question();
         let generation = self.generation;
         let bin = self

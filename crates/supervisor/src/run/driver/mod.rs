@@ -160,6 +160,8 @@ pub struct Driver {
     /// When every way to learn the height was last tried, if ever in this life.
     last_full: Option<Instant>,
     next_ask: Instant,
+    /// When it was asked for last.
+    last_ask: Instant,
     told: Option<Verdict>,
     /// That there is this plan was told, or need not be.
     plan_told: bool,
@@ -227,6 +229,7 @@ impl Driver {
             pace: Pace::default(),
             last_full: None,
             next_ask: now,
+            last_ask: now,
             told: None,
             plan_told: true,
             upgrade_began: None,
