@@ -13,4 +13,6 @@ mod context;
 pub mod cosmovisor;
 mod demo;
 mod ending;
+mod history;
 mod progress;
+mod top;

@@ -13,6 +13,7 @@ use crate::commands::handover::{GenerationsArgs, UpgradeArgs};
 use crate::commands::reload::{ReloadArgs, RetryArgs};
 use crate::commands::tell::{EventsArgs, StatusArgs};
 use crate::demo;
+use crate::top::TopArgs;
 
 /// Keep a chain's node running across its upgrades
 ///
@@ -123,6 +124,11 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Show what has happened, from the history of the home
     Events(EventsArgs),
+    /// Watch the node live: heights, the plan, the steps of an upgrade, what happens
+    ///
+    /// A screen in a terminal, lines of text otherwise. Nothing here changes anything. If the supervisor ends that is said, and its
+    /// successor is found.
+    Top(TopArgs),
     /// Back up the data of a stopped node, or look at the backups
     Backup(BackupArgs),
     /// Put a backup in the place of the data of a stopped node

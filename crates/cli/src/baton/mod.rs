@@ -17,6 +17,7 @@ use crate::console::err;
 use crate::context::{Context, Face};
 use crate::demo;
 use crate::ending::{Ending, told};
+use crate::top;
 
 /// Does what the process's arguments ask for.
 ///
@@ -78,6 +79,7 @@ fn act(context: Context, command: Command) -> Outcome {
         Command::Config => commands::config(&context),
         Command::Status(args) => tell::status(&context, &args),
         Command::Events(args) => tell::events(&context, &args),
+        Command::Top(args) => top::top(&context, &args),
         Command::Backup(args) => backup::backup(&context, &args),
         Command::Restore(args) => backup::restore(&context, &args),
         Command::Rollback(args) => backup::rollback(&context, &args),

@@ -3,28 +3,23 @@
 //! The history lies in files, so it can be read when the supervisor is down, which is when one
 //! wants to know most.
 
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use baton_supervisor::node::identity;
 use baton_supervisor::records::Records;
 use baton_supervisor::telling::event::{Event, Record};
-use baton_supervisor::telling::history::FILE;
 use baton_supervisor::telling::reader::{Filter, Reader};
 use baton_supervisor::telling::status::{NodeState, Supervisor};
 use baton_supervisor::telling::{Client, ClientError, Status, Time, render_text};
-use baton_supervisor::{node::identity, watch};
 
 use super::{Outcome, runtime};
 use crate::console;
 use crate::context::Context;
 use crate::ending::Ending;
+use crate::history::{self, CHUNK, History};
 
-/// How much of the history is read at a time, in bytes.
-const CHUNK: usize = 256 << 10;
-
-/// How often the history is looked at where there are no file-system events.
+/// How often it is looked whether somebody still reads what is printed.
 const POLL: Duration = Duration::from_secs(1);
 
 /// What `status` is asked for.
@@ -89,13 +84,13 @@ fn as_json(status: &Status) -> anyhow::Result<String> {
 }
 
 /// How things stood at the end of the history; `None` if nothing ever happened.
-fn past(home: &Path, baton: &Path) -> anyhow::Result<Option<Status>> {
+pub(crate) fn past(home: &Path, baton: &Path) -> anyhow::Result<Option<Status>> {
     let mut status: Option<Status> = None;
     let mut reader = Reader::new(baton, 0);
     loop {
         let records = reader
             .next_records(CHUNK, &Filter::default())
-            .map_err(|e| unreadable(baton, &e))?;
+            .map_err(|e| history::unreadable(baton, &e))?;
         if records.is_empty() {
             break;
         }
@@ -184,7 +179,7 @@ pub(crate) fn events(context: &Context, args: &EventsArgs) -> Outcome {
     while is_read_by_someone {
         let records = reader
             .next_records(CHUNK, &filter)
-            .map_err(|e| unreadable(&baton, &e))?;
+            .map_err(|e| history::unreadable(&baton, &e))?;
         if records.is_empty() {
             break;
         }
@@ -199,33 +194,18 @@ pub(crate) fn events(context: &Context, args: &EventsArgs) -> Outcome {
     if !is_read_by_someone || !print(&past, args.json) || !args.follow {
         return Ok(Ending::Done);
     }
-    runtime()?.block_on(follow(&baton, reader, &filter, args.json))
+    runtime()?.block_on(follow(History::new(&baton, reader, filter), args.json))
 }
 
 /// Prints what is added to the history, for as long as somebody reads it. The supervisor may end
 /// and start again meanwhile.
-async fn follow(baton: &Path, mut reader: Reader, filter: &Filter, json: bool) -> Outcome {
-    let watch = watch::watch(baton, &[FILE]);
-    let (_watch, mut changes) = match watch {
-        Ok((watch, changes)) => (Some(watch), changes),
-        // Looking now and then still shows everything.
-        Err(_) => (None, tokio::sync::mpsc::channel(1).1),
-    };
+async fn follow(mut history: History, json: bool) -> Outcome {
     while !console::is_abandoned() {
-        loop {
-            let records = reader
-                .next_records(CHUNK, filter)
-                .map_err(|e| unreadable(baton, &e))?;
-            if records.is_empty() {
-                break;
-            }
-            if !print(&records, json) {
-                return Ok(Ending::Done);
-            }
-        }
-        tokio::select! {
-            Some(()) = changes.recv() => {}
-            () = tokio::time::sleep(POLL) => {}
+        let Ok(records) = tokio::time::timeout(POLL, history.next()).await else {
+            continue;
+        };
+        if !print(&records?, json) {
+            break;
         }
     }
     Ok(Ending::Done)
@@ -245,13 +225,10 @@ fn print(records: &[Record], json: bool) -> bool {
     console::try_out(&text).is_ok()
 }
 
-fn unreadable(baton: &Path, error: &io::Error) -> anyhow::Error {
-    anyhow!("reading the history in {}: {error}", baton.display())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use baton_supervisor::telling::history::FILE;
     use std::fs;
 
     fn home_with(events: &[Event]) -> tempfile::TempDir {
