@@ -147,11 +147,10 @@ impl Store {
             write(&transaction)?;
             // `return(full)` for a disk that is full
             fail::fail_point!("chain::before_store_commit", |kind: Option<String>| {
-                Err(std::io::Error::from(match kind.as_deref() {
-                    Some("full") => ErrorKind::StorageFull,
-                    _ => ErrorKind::Other,
+                Err(match kind.as_deref() {
+                    Some("full") => full(),
+                    _ => std::io::Error::from(ErrorKind::Other).into(),
                 })
-                .into())
             });
             transaction.commit()?;
             fail::fail_point!("chain::after_store_commit");
@@ -162,7 +161,9 @@ impl Store {
             // redb refuses everything after a failed write; opened again, it holds what was committed
             if matches!(*held, Held::Open(_)) {
                 *held = Held::Lost;
-                self.regain(&mut held);
+                if let Err(error) = self.regain(&mut held) {
+                    tracing::warn!(%error, "the store cannot be opened again yet");
+                }
             }
         }
         written
@@ -176,26 +177,25 @@ impl Store {
         let mut held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         if matches!(*held, Held::Lost) {
             drop(held);
-            self.regain(&mut self.held.write().unwrap_or_else(PoisonError::into_inner));
+            self.regain(&mut self.held.write().unwrap_or_else(PoisonError::into_inner))?;
             held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         }
         match &*held {
             Held::Open(database) => work(database).map_err(|error| self.failed(doing, error)),
-            Held::Lost => Err(self.failed(doing, redb::Error::PreviousIo)),
+            // somebody else found it full meanwhile
+            Held::Lost => Err(self.failed(doing, full())),
             Held::Closed => Err(ChainError::Closed {
                 path: self.path.clone(),
             }),
         }
     }
 
-    fn regain(&self, held: &mut Held) {
-        if !matches!(held, Held::Lost) {
-            return;
+    /// Opens the file again, if that is what it needs; tells why it cannot be.
+    fn regain(&self, held: &mut Held) -> Result<(), ChainError> {
+        if matches!(held, Held::Lost) {
+            *held = Held::Open(opened(&self.path, self.cache_bytes)?);
         }
-        match opened(&self.path, self.cache_bytes) {
-            Ok(database) => *held = Held::Open(database),
-            Err(error) => tracing::error!(%error, "the store cannot be opened again"),
-        }
+        Ok(())
     }
 
     /// Closes the file once nobody writes; who reads finds it closed.
@@ -230,6 +230,10 @@ pub(crate) fn guarded<T>(
             what: told.unwrap_or("reading it failed").to_owned(),
         })
     })
+}
+
+fn full() -> redb::Error {
+    std::io::Error::from(ErrorKind::StorageFull).into()
 }
 
 fn opened(path: &Path, cache_bytes: usize) -> Result<Database, ChainError> {

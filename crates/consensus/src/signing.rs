@@ -116,13 +116,17 @@ impl ConsensusHand {
         signed.map_err(|refusal| {
             error!(%refusal, "nothing was signed");
             let reason = refusal.to_string();
-            let until = |height| Silence::Until { height, reason };
             let silence = match &refusal {
-                Refusal::Conflict { .. } | Refusal::Past { .. } => until(mark.place.height),
-                Refusal::Floor { floor, .. } => until(*floor),
-                Refusal::Closed { .. } | Refusal::Guard(_) => Silence::Broken {
-                    reason: refusal.to_string(),
+                Refusal::Conflict { .. } | Refusal::Past { .. } => Silence::Until {
+                    height: mark.place.height,
+                    reason,
                 },
+                Refusal::Floor { floor, .. } => Silence::Until {
+                    height: *floor,
+                    reason,
+                },
+                Refusal::Unwritten(_) => Silence::Waiting { reason },
+                Refusal::Closed { .. } | Refusal::Guard(_) => Silence::Broken { reason },
             };
             self.refused.send_replace(Some(silence));
             Error::from_source(refusal)

@@ -4,6 +4,7 @@
 //!   would sign again, and differently. It therefore follows until it has what its peers have. If none says to have more
 //!   it signs at once; one that says so and does not deliver delays it by [`PATIENCE`] only.
 //! * **The sign guard refused**, and will for the rest of the height; or nothing is signed up to a height.
+//! * **The sign guard's file is full and there is no room for a new one.** It is tried again.
 //! * **The sign guard cannot be written.** Nothing is signed before the disk is mended and the node restarted.
 //!
 //! Who is the only validator can sign nothing that contradicts anybody, and does not listen first.
@@ -20,6 +21,9 @@ use crate::swarm::Swarm;
 /// How long peers that say to be ahead may take from one block to the next.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Until the sign guard is tried again for which there was no room.
+const ROOM: Duration = Duration::from_secs(5);
+
 /// What the only validator is told when it may not sign.
 const ALONE: &str = "this is the only validator, so that nobody else decides: what it signed before is lost here. Bring back the \
                      chain's data and fastsync.redb from before. If this key has never been on another machine and never had \
@@ -30,6 +34,7 @@ const ALONE: &str = "this is the only validator, so that nobody else decides: wh
 pub(crate) enum Silence {
     Listening,
     Until { height: u64, reason: String },
+    Waiting { reason: String },
     Broken { reason: String },
 }
 
@@ -70,6 +75,10 @@ impl Silence {
                 }
                 None
             }
+            Self::Waiting { .. } => {
+                tokio::time::sleep(ROOM).await;
+                Self::floor(parts)
+            }
             Self::Broken { .. } => std::future::pending().await,
         }
     }
@@ -85,6 +94,10 @@ impl Silence {
                 (Some(*height), format!("{reason}; {ALONE}"))
             }
             Self::Until { height, reason } => (Some(*height), reason.clone()),
+            Self::Waiting { reason } => (
+                None,
+                format!("{reason}; make room on the disk, it is tried again"),
+            ),
             Self::Broken { reason } => (
                 None,
                 format!("{reason}; mend the disk and restart the node"),
@@ -107,6 +120,7 @@ impl Silence {
             Self::Until { .. } => {
                 warn!(until, reason, "this node abstains until the height is over");
             }
+            Self::Waiting { .. } => error!(reason, "this node abstains for want of room"),
             Self::Broken { .. } => error!(
                 reason,
                 "this node does not sign any more: its sign guard cannot be written"

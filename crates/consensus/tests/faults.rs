@@ -70,3 +70,59 @@ async fn a_decided_block_that_is_lost_is_not_replaced_by_another() {
     node.reaches(height + 3).await;
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_waited_for() {
+    let _one = ONE_AT_A_TIME.lock().await;
+    common::log();
+    let mut node = Node::new(1, &genesis(&[1], 20));
+    node.start(&[]).await;
+    node.reaches(3).await;
+    for (point, full, file) in [
+        ("proposals::before_commit", "return", "fastsync.redb"),
+        ("chain::before_store_commit", "return(full)", "core.redb"),
+    ] {
+        fail::cfg(point, full).unwrap();
+        let status = node
+            .shows("the disk is full", |status| status.last_error.is_some())
+            .await;
+        let told = status.last_error.unwrap();
+        assert!(
+            told.contains(file) && told.contains("no storage space"),
+            "{told}"
+        );
+        let height = node.height();
+        let block = node.chain().read().unwrap().block(height).unwrap();
+        assert!(block.is_some(), "reads go on");
+        fail::remove(point);
+        node.reaches(height + 3).await;
+        node.shows("all is well", |status| status.last_error.is_none())
+            .await;
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fails_otherwise_is_not_tried_again_before_a_restart() {
+    let _one = ONE_AT_A_TIME.lock().await;
+    common::log();
+    let mut node = Node::new(1, &genesis(&[1], 20));
+    node.start(&[]).await;
+    node.reaches(3).await;
+    fail::cfg("chain::before_store_commit", "return").unwrap();
+    let status = node
+        .shows("consensus stops", |status| status.last_error.is_some())
+        .await;
+    let told = status.last_error.unwrap();
+    assert!(
+        told.contains("core.redb: ") && told.contains("restart the node"),
+        "{told}"
+    );
+    fail::remove("chain::before_store_commit");
+    let height = node.height();
+    assert!(node.stays_below(height + 1).await);
+    node.stop().await;
+    node.start(&[]).await;
+    node.reaches(height + 3).await;
+    node.stop().await;
+}

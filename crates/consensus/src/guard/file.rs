@@ -131,7 +131,8 @@ impl GuardFile {
         Ok(())
     }
 
-    /// Replaces the file by one with these entries only.
+    /// Replaces the file by one with these entries only. If it fails, the file still has the entries that it had, and this
+    /// may be tried again.
     pub(super) fn rewrite(
         &mut self,
         floor: u64,

@@ -111,6 +111,9 @@ pub(crate) enum Refusal {
         /// What was asked for.
         asked: String,
     },
+    /// Its file was full, and could not be written anew; what is on the disk is as it was.
+    #[error(transparent)]
+    Unwritten(GuardError),
     /// It could not be written down.
     #[error(transparent)]
     Guard(#[from] GuardError),
@@ -272,7 +275,9 @@ impl Guard {
                 };
                 let signature = key.sign(message);
                 if file.is_full() {
-                    file.rewrite(memory.floor, memory.marks.values().copied())?;
+                    let marks = memory.marks.values().copied();
+                    file.rewrite(memory.floor, marks)
+                        .map_err(Refusal::Unwritten)?;
                 }
                 file.append(&file::Entry::Mark(mark, signature))?;
                 memory.remember(mark, signature);

@@ -138,6 +138,31 @@ fn a_full_file_is_replaced_by_what_is_of_use() {
 }
 
 #[test]
+fn a_full_file_for_which_there_is_no_room_waits_for_it() {
+    let home = Home::new();
+    let guard = home.open().unwrap();
+    let beside = home.path().with_extension("new");
+    fs::create_dir(&beside).unwrap();
+    let mut height = 1;
+    let refusal = loop {
+        match sign(&home, &guard, mark(height, 0, Step::Prevote, 1)) {
+            Ok(_) => height += 1,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert!(matches!(refusal, Refusal::Unwritten(_)), "{refusal}");
+    assert!(height + 10 > RECORDS as u64, "{height}");
+    // what was signed is repeated, and nothing else is signed
+    sign(&home, &guard, mark(height - 1, 0, Step::Prevote, 1)).unwrap();
+    assert!(sign(&home, &guard, mark(height - 1, 0, Step::Prevote, 2)).is_err());
+    assert!(sign(&home, &guard, mark(height, 0, Step::Prevote, 1)).is_err());
+    fs::remove_dir(&beside).unwrap();
+    sign(&home, &guard, mark(height, 0, Step::Prevote, 2)).unwrap();
+    drop(guard);
+    assert_eq!(home.open().unwrap().highest(), height);
+}
+
+#[test]
 fn a_lost_guard_signs_nothing_for_the_next_height() {
     let home = Home::new();
     let open = |tip, alone| Guard::open(&home.path(), &home.key, DOMAIN, tip, alone).unwrap();

@@ -14,7 +14,7 @@ use super::app::App;
 use crate::codec::encode_certificate;
 use crate::context::{Baton, Height, Seats};
 
-/// Waits between tries to commit, for a disk that is full or away.
+/// Waits between tries to commit while the disk is full.
 const RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
@@ -65,18 +65,19 @@ impl App {
             let work = move || app.write(decision, signatures, synced);
             let trouble = match self.work.run("committing a block", work).await {
                 Ok(Ok(())) => return Outcome::Committed,
-                Ok(Err(error @ (ChainError::Store { .. } | ChainError::File { .. }))) => {
-                    error.to_string()
-                }
+                Ok(Err(error)) if error.is_disk_full() => error.to_string(),
                 Ok(Err(error)) => {
-                    let why =
-                        format!("block {height} was decided and cannot be committed: {error}");
+                    let why = format!(
+                        "block {height} was decided and cannot be committed: {error}; once that is mended, restart the node: \
+                         nothing is lost"
+                    );
                     return self.give_up(&why).await;
                 }
                 Err(error) => return self.give_up(&error.to_string()).await,
             };
-            error!(%height, %trouble, again_in = ?wait, "a decided block could not be written: is the disk full?");
-            let why = format!("block {height} could not be written: {trouble}");
+            error!(%height, %trouble, again_in = ?wait, "a decided block could not be written: make room on the disk");
+            let why =
+                format!("block {height} could not be written: {trouble}; make room on the disk");
             self.board.change(|status| status.last_error = Some(why));
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_RETRY);

@@ -93,12 +93,13 @@ impl RedbStore {
         let mut held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         if matches!(*held, Held::Lost) {
             drop(held);
-            self.regain(&mut self.held.write().unwrap_or_else(PoisonError::into_inner));
+            self.regain(&mut self.held.write().unwrap_or_else(PoisonError::into_inner))?;
             held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         }
         match &*held {
             Held::Open(database) => guarded(|| work(database)),
-            Held::Lost => Err(redb::Error::PreviousIo),
+            // somebody else found it full meanwhile
+            Held::Lost => Err(io::Error::from(ErrorKind::StorageFull).into()),
         }
     }
 
@@ -117,7 +118,8 @@ impl RedbStore {
             let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
             // redb refuses everything after a failed write; opened again, it holds what was committed
             *held = Held::Lost;
-            self.regain(&mut held);
+            // if it cannot be yet, the next call tries again, and tells why
+            let _ = self.regain(&mut held);
         }
         written.map_err(|error| {
             self.file
@@ -125,15 +127,12 @@ impl RedbStore {
         })
     }
 
-    /// Opens the file again; who still reads what was opened before fails.
-    fn regain(&self, held: &mut Held) {
-        if !matches!(held, Held::Lost) {
-            return;
+    /// Opens the file again, if that is what it needs; who still reads what was opened before fails.
+    fn regain(&self, held: &mut Held) -> Result<(), redb::Error> {
+        if matches!(held, Held::Lost) {
+            *held = Held::Open(guarded(|| self.file.reopened())?);
         }
-        // if it cannot be yet, the next call tries again
-        if let Ok(database) = self.file.opened() {
-            *held = Held::Open(database);
-        }
+        Ok(())
     }
 }
 
@@ -179,15 +178,16 @@ impl Place {
     }
 
     fn opened(&self) -> Result<Database, StoreError> {
-        let opening = || {
-            let mut builder = Database::builder();
-            builder.set_cache_size(self.settings.cache_bytes);
-            let database = builder.open(&self.path)?;
-            // what every snapshot looks for
-            database.begin_read()?.open_table(self.settings.table())?;
-            Ok(database)
-        };
-        guarded(opening).map_err(|error| self.unopened(error))
+        guarded(|| self.reopened()).map_err(|error| self.unopened(error))
+    }
+
+    fn reopened(&self) -> Result<Database, redb::Error> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(self.settings.cache_bytes);
+        let database = builder.open(&self.path)?;
+        // what every snapshot looks for
+        database.begin_read()?.open_table(self.settings.table())?;
+        Ok(database)
     }
 
     fn unopened(&self, error: redb::Error) -> StoreError {

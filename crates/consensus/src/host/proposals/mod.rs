@@ -5,137 +5,50 @@
 //! and those of nodes that only follow, are in memory only: they can be fetched again. What is decided is forgotten.
 //!
 //! There is a block for each proposer, as one that proposes again at a height proposes the same; more come from those
-//! that cheat or were restarted. Beyond [`BLOCKS`] blocks or [`BYTES`] the one goes that was not announced for longest: a
+//! that cheat or were restarted. Beyond 64 blocks or 128 MiB the one goes that was not announced for longest: a
 //! block that validators are locked on is announced again each time it is the turn of one of them.
 
-use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::panic::{self, AssertUnwindSafe};
-use std::path::{Path, PathBuf};
+mod error;
+mod memory;
+mod store;
+
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use fail::fail_point;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
-use tracing::warn;
+use redb::{Durability, ReadableTable};
 
-use crate::codec::{decode_announcement, encode_announcement};
+use crate::codec::encode_announcement;
 use crate::context::{Address, Announcement, BlockId, Height};
-
-/// Blocks by height and id.
-const STORED: TableDefinition<'_, (u64, [u8; 32]), &[u8]> = TableDefinition::new("blocks");
-/// Height, round, proposer and block.
-type AnnouncedKey = (u64, u32, [u8; 32], [u8; 32]);
-/// Announcements.
-const ANNOUNCED: TableDefinition<'_, AnnouncedKey, &[u8]> = TableDefinition::new("announced");
-
-/// The most blocks that are kept.
-const BLOCKS: usize = 64;
-/// The most bytes that they may have; one block is kept whatever its size.
-const BYTES: usize = 128 << 20;
-/// The most announcements that are kept.
-const ANNOUNCEMENTS: usize = 4096;
-
-/// The store failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ProposalsError {
-    /// Another process has it open.
-    #[error("{} is open in another process: stop that process first", .path.display())]
-    InUse {
-        /// The store.
-        path: PathBuf,
-    },
-    /// The store failed.
-    #[error("{doing} {}: {source}", .path.display())]
-    Store {
-        /// What was being done.
-        doing: &'static str,
-        /// The store.
-        path: PathBuf,
-        /// What failed.
-        #[source]
-        source: Box<redb::Error>,
-    },
-    /// What is in it is not what was written.
-    #[error(
-        "{} is damaged: {what}; put a backup of it in its place, or remove it: it holds only blocks that are proposed and not \
-         decided, which the other validators have too. (A chain's only validator may then have to abstain, and says what to do.)",
-        .path.display()
-    )]
-    Damaged {
-        /// The store.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// It was closed.
-    #[error("{} is closed", .path.display())]
-    Closed {
-        /// The store.
-        path: PathBuf,
-    },
-}
-
-/// A block and whether it is valid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) bytes: Bytes,
-    pub(super) valid: bool,
-}
+pub use error::ProposalsError;
+pub(super) use memory::Known;
+use memory::Memory;
+use store::{ANNOUNCED, STORED, Store};
 
 /// The proposals that are known.
 #[derive(Debug)]
-pub(crate) struct Proposals {
-    path: PathBuf,
-    inner: Mutex<Inner>,
-}
+pub(crate) struct Proposals(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// None once it is closed.
-    store: Option<Database>,
+    store: Store,
     /// Whether anything is in it.
     stored: bool,
     memory: Memory,
 }
 
-type Name = (Height, BlockId);
-
-#[derive(Debug, Default)]
-struct Memory {
-    blocks: BTreeMap<Name, Entry>,
-    announced: BTreeMap<(Height, u32, Address, BlockId), Announcement>,
-    bytes: usize,
-    clock: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    known: Known,
-    /// The later it was announced last, the greater.
-    announced: u64,
-}
-
 impl Proposals {
     /// Opens the store, creates it if there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, ProposalsError> {
-        let opening = || {
-            let store = Database::create(path)?;
-            let memory = load(&store)?;
-            Ok((store, memory))
-        };
-        let (store, memory) = guarded(opening).map_err(|error| unopened(path, error))?;
-        Ok(Self {
-            path: path.to_owned(),
-            inner: Mutex::new(Inner {
-                store: Some(store),
-                stored: true,
-                memory,
-            }),
-        })
+        let (store, memory) = Store::open(path)?;
+        Ok(Self(Mutex::new(Inner {
+            store,
+            stored: true,
+            memory,
+        })))
     }
 
-    /// Keeps a valid block and who announced it, on the disk.
+    /// Keeps a valid block and who announced it, on the disk. If it fails nothing is kept.
     pub(super) fn keep(&self, said: &Announcement, bytes: &Bytes) -> Result<(), ProposalsError> {
         let mut inner = self.lock();
         let Inner {
@@ -143,32 +56,28 @@ impl Proposals {
             stored,
             memory,
         } = &mut *inner;
-        let store = store.as_ref().ok_or_else(|| self.closed())?;
+        let name = (said.height, said.block);
+        let gone = memory.displaced(name, bytes.len());
+        *stored = true;
+        store.write("writing", |transaction| {
+            let mut blocks = transaction.open_table(STORED)?;
+            let mut announced = transaction.open_table(ANNOUNCED)?;
+            blocks.insert((said.height.0, said.block.0), bytes.as_ref())?;
+            let key = (said.height.0, said.round, said.proposer.0, said.block.0);
+            announced.insert(key, encode_announcement(said).as_slice())?;
+            for (height, block) in &gone {
+                blocks.remove((height.0, block.0))?;
+                announced.retain(|(at, _, _, of), _| (at, of) != (height.0, block.0))?;
+            }
+            Ok(())
+        })?;
         let known = Known {
             bytes: bytes.clone(),
             valid: true,
         };
-        let gone = memory.add((said.height, said.block), known);
+        memory.add(name, known);
         memory.announce(said.clone());
-        *stored = true;
-        let write = || -> Result<(), redb::Error> {
-            let transaction = store.begin_write()?;
-            {
-                let mut blocks = transaction.open_table(STORED)?;
-                let mut announced = transaction.open_table(ANNOUNCED)?;
-                blocks.insert((said.height.0, said.block.0), bytes.as_ref())?;
-                let key = (said.height.0, said.round, said.proposer.0, said.block.0);
-                announced.insert(key, encode_announcement(said).as_slice())?;
-                for (height, block) in &gone {
-                    blocks.remove((height.0, block.0))?;
-                    announced.retain(|(at, _, _, of), _| (at, of) != (height.0, block.0))?;
-                }
-            }
-            fail_point!("proposals::before_commit");
-            transaction.commit()?;
-            Ok(())
-        };
-        write().map_err(|error| self.failed("writing", error))
+        Ok(())
     }
 
     /// Keeps a block in memory: one that was fetched, is not valid, or that this node does not vote for.
@@ -213,29 +122,21 @@ impl Proposals {
         if !inner.stored {
             return Ok(());
         }
-        let store = inner.store.as_ref().ok_or_else(|| self.closed())?;
-        let write = || -> Result<bool, redb::Error> {
-            let mut transaction = store.begin_write()?;
+        inner.stored = inner.store.write("pruning", |transaction| {
             // the next block that is kept carries this to the disk
             transaction.set_durability(Durability::None)?;
-            let left = {
-                let mut blocks = transaction.open_table(STORED)?;
-                let mut announced = transaction.open_table(ANNOUNCED)?;
-                blocks.retain(|(at, _), _| at > height)?;
-                announced.retain(|(at, ..), _| at > height)?;
-                blocks.first()?.is_some()
-            };
-            transaction.commit()?;
-            Ok(left)
-        };
-        let left = write().map_err(|error| self.failed("pruning", error))?;
-        inner.stored = left;
+            let mut blocks = transaction.open_table(STORED)?;
+            let mut announced = transaction.open_table(ANNOUNCED)?;
+            blocks.retain(|(at, _), _| at > height)?;
+            announced.retain(|(at, ..), _| at > height)?;
+            Ok(blocks.first()?.is_some())
+        })?;
         Ok(())
     }
 
     /// Closes the store: another process may open it.
     pub(crate) fn close(&self) {
-        self.lock().store = None;
+        self.lock().store.close();
     }
 
     fn announced(
@@ -256,132 +157,13 @@ impl Proposals {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // maps that are changed one after the other: a panic leaves them usable
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn closed(&self) -> ProposalsError {
-        ProposalsError::Closed {
-            path: self.path.clone(),
-        }
-    }
-
-    fn failed(&self, doing: &'static str, error: redb::Error) -> ProposalsError {
-        ProposalsError::Store {
-            doing,
-            path: self.path.clone(),
-            source: Box::new(error),
-        }
-    }
-}
-
-impl Memory {
-    /// Adds a block; tells which ones had to go for it. A block that was found valid stays so.
-    fn add(&mut self, name: Name, known: Known) -> Vec<Name> {
-        self.clock += 1;
-        if let Some(entry) = self.blocks.get_mut(&name) {
-            entry.announced = self.clock;
-            entry.known.valid |= known.valid;
-            return Vec::new();
-        }
-        self.bytes += known.bytes.len();
-        let announced = self.clock;
-        self.blocks.insert(name, Entry { known, announced });
-        let mut gone = Vec::new();
-        while self.blocks.len() > 1 && (self.blocks.len() > BLOCKS || self.bytes > BYTES) {
-            let oldest = self.blocks.iter().min_by_key(|(_, entry)| entry.announced);
-            let name = *oldest.expect("there are two or more").0;
-            self.remove(name);
-            gone.push(name);
-        }
-        gone
-    }
-
-    fn announce(&mut self, said: Announcement) {
-        self.clock += 1;
-        if let Some(entry) = self.blocks.get_mut(&(said.height, said.block)) {
-            entry.announced = self.clock;
-        }
-        let key = (said.height, said.round, said.proposer, said.block);
-        self.announced.insert(key, said);
-        if self.announced.len() > ANNOUNCEMENTS {
-            // those of the earliest rounds are asked for no more
-            self.announced.pop_first();
-        }
-    }
-
-    fn remove(&mut self, name: Name) {
-        if let Some(entry) = self.blocks.remove(&name) {
-            self.bytes -= entry.known.bytes.len();
-        }
-        self.announced
-            .retain(|(height, _, _, block), _| (*height, *block) != name);
-    }
-
-    fn forget_through(&mut self, height: u64) {
-        self.blocks.retain(|(at, _), _| at.0 > height);
-        self.announced.retain(|(at, ..), _| at.0 > height);
-        let left = self.blocks.values();
-        self.bytes = left.map(|entry| entry.known.bytes.len()).sum();
-    }
-}
-
-/// Does what may meet damage: redb panics at some of it.
-fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
-    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let told = panic.downcast_ref::<String>().map(String::as_str);
-        let told = told.or_else(|| panic.downcast_ref::<&str>().copied());
-        let told = told.unwrap_or("reading it failed");
-        Err(redb::Error::Corrupted(told.to_owned()))
-    })
-}
-
-fn unopened(path: &Path, error: redb::Error) -> ProposalsError {
-    let path = path.to_owned();
-    match error {
-        redb::Error::DatabaseAlreadyOpen => ProposalsError::InUse { path },
-        redb::Error::Corrupted(what) => ProposalsError::Damaged { path, what },
-        redb::Error::Io(error)
-            if [ErrorKind::InvalidData, ErrorKind::UnexpectedEof].contains(&error.kind()) =>
-        {
-            let what = error.to_string();
-            ProposalsError::Damaged { path, what }
-        }
-        error => ProposalsError::Store {
-            doing: "opening",
-            path,
-            source: Box::new(error),
-        },
-    }
-}
-
-fn load(store: &Database) -> Result<Memory, redb::Error> {
-    let mut memory = Memory::default();
-    let begin = store.begin_write()?;
-    begin.open_table(STORED)?;
-    begin.open_table(ANNOUNCED)?;
-    begin.commit()?;
-    let transaction = store.begin_read()?;
-    for entry in transaction.open_table(STORED)?.iter()? {
-        let (key, bytes) = entry?;
-        let (height, block) = key.value();
-        let known = Known {
-            bytes: Bytes::copy_from_slice(bytes.value()),
-            valid: true,
-        };
-        memory.add((Height(height), BlockId(block)), known);
-    }
-    for entry in transaction.open_table(ANNOUNCED)?.iter()? {
-        let (_, said) = entry?;
-        match decode_announcement(said.value()) {
-            Ok(said) => memory.announce(said),
-            Err(error) => warn!(%error, "an unreadable announcement is passed over"),
-        }
-    }
-    Ok(memory)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::memory::{BLOCKS, BYTES};
     use super::*;
     use crate::context::Signature;
 
