@@ -22,8 +22,8 @@ mod websocket;
 
 pub use api::Api;
 pub use parts::{
-    Figure, Figures, Health, Later, Mining, Parts, PeerInfo, Peers, Phase, PlanSigner, Rescan,
-    Standing,
+    Figure, Figures, Health, Later, Mining, Parts, PeerInfo, Peers, Phase, PlanSigner, Progress,
+    Rescan, Standing,
 };
 pub use records::RecordsError;
 pub use settings::{ApiSettings, Limits, WebSocketSettings};

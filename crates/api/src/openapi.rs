@@ -32,6 +32,11 @@ fn make(version: &str) -> Value {
             "application/json",
         ),
         (
+            "/readyz/reads",
+            "Whether the node can be asked what its chain is now, which may stand or be behind; status 503 if not.",
+            "application/json",
+        ),
+        (
             "/metrics",
             "Figures for Prometheus.",
             "application/openmetrics-text",
@@ -46,7 +51,7 @@ fn make(version: &str) -> Value {
         let answer = json!({"description": doc, "content": {(kind): {}}});
         paths.insert(
             name.to_owned(),
-            json!({"get": {"summary": doc, "operationId": &name[1..], "responses": {"default": answer}}}),
+            json!({"get": {"summary": doc, "operationId": name[1..].replace('/', "-"), "responses": {"default": answer}}}),
         );
     }
     json!({

@@ -155,6 +155,8 @@ pub struct Figure {
 pub struct Health {
     /// Where it is in its life.
     pub phase: Phase,
+    /// What its chain does.
+    pub chain: Progress,
     /// Why it is not as it should be; empty if all is well.
     pub troubles: Vec<String>,
     /// The height from which on it needs another program, if it waits for one.
@@ -173,10 +175,27 @@ pub enum Phase {
     Stopping,
 }
 
+/// What a chain does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Progress {
+    /// Blocks come, or will when there is something for them.
+    Moving,
+    /// Peers have blocks that are not here yet.
+    CatchingUp,
+    /// No block comes.
+    Standing,
+    /// No block can come before another program takes over.
+    Halted,
+    /// No block is wanted: the node has no peers on purpose.
+    Offline,
+}
+
 impl Health {
     /// All is well.
     pub const SERVING: Self = Self {
         phase: Phase::Serving,
+        chain: Progress::Moving,
         troubles: Vec::new(),
         halted_at: None,
     };
@@ -184,5 +203,10 @@ impl Health {
     /// Whether it can be sent work.
     pub fn is_ready(&self) -> bool {
         self.phase == Phase::Serving && self.troubles.is_empty()
+    }
+
+    /// Whether it answers questions on what its chain is now.
+    pub fn is_readable(&self) -> bool {
+        self.phase == Phase::Serving
     }
 }

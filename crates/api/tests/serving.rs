@@ -5,7 +5,7 @@ mod common;
 use std::{net::IpAddr, time::Duration};
 
 use axum::http::StatusCode;
-use baton_api::{ApiSettings, GLOBAL, Health, Limits, Phase, Site};
+use baton_api::{ApiSettings, GLOBAL, Health, Limits, Phase, Progress, Site};
 use common::{Plan, World, ask};
 use flate2::read::GzDecoder;
 use tokio::{
@@ -310,7 +310,7 @@ async fn a_client_has_so_many_requests_in_hand_and_no_more() {
         refused.contains("more than 2 requests in hand from this address"),
         "{refused}"
     );
-    for path in ["healthz", "readyz", "metrics"] {
+    for path in ["healthz", "readyz", "readyz/reads", "metrics"] {
         let mut probe = TcpStream::connect(address).await.unwrap();
         let asked = format!("GET /{path} HTTP/1.1\r\nhost: x\r\n\r\n");
         probe.write_all(asked.as_bytes()).await.unwrap();
@@ -337,6 +337,7 @@ async fn health_and_figures_are_told() {
     assert_eq!(ready.json()["height"], 2);
     world.health.send_replace(Health {
         phase: Phase::Serving,
+        chain: Progress::Halted,
         troubles: vec!["no peers".to_owned()],
         halted_at: Some(9),
     });
@@ -344,6 +345,21 @@ async fn health_and_figures_are_told() {
     assert_eq!(troubled.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(troubled.json()["troubles"][0], "no peers");
     assert_eq!(troubled.json()["halted_at"], 9);
+    assert_eq!(troubled.json()["chain"], "halted");
+    let readable = world.ask("readyz/reads", "").await;
+    assert_eq!(readable.status, StatusCode::OK);
+    assert_eq!(readable.json()["ready"], false);
+    assert_eq!(readable.json()["troubles"][0], "no peers");
+    world
+        .health
+        .send_modify(|health| health.phase = Phase::Stopping);
+    for path in ["readyz", "readyz/reads"] {
+        let stopping = world.ask(path, "").await;
+        assert_eq!(stopping.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+    world
+        .health
+        .send_modify(|health| health.phase = Phase::Serving);
     let alive = world.ask("healthz", "").await;
     assert_eq!(alive.text(), "{\"status\":\"ok\",\"phase\":\"serving\"}\n");
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use baton_chain::{Chain, Pool};
 use baton_network::{Lane, Network};
@@ -20,6 +21,7 @@ use crate::silence::{Silence, role};
 use crate::status::{Board, Figures, Status};
 use crate::supervise::supervise;
 use crate::swarm::{Ear, Swarm, from_net};
+use crate::voices::Missing;
 
 /// The consensus of one chain, running. Stop it with [`Engine::stop`]; dropped, it is aborted where it stands, as by a
 /// crash.
@@ -117,6 +119,12 @@ impl Outlook {
     /// The height of a peer's last block, if it has told.
     pub fn height_of(&self, peer: &baton_network::PeerId) -> Option<u64> {
         self.board.tip_of(&from_net(*peer))
+    }
+
+    /// The validators of the height under way that have not been heard of at it, or not for more than a minute; this node
+    /// does not hear itself. Of use once a height has lasted for some time.
+    pub fn missing(&self) -> Vec<Missing> {
+        self.board.voices.missing(Instant::now())
     }
 
     /// Figures for metrics.

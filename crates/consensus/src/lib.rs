@@ -20,6 +20,7 @@ mod supervise;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod voices;
 mod wal;
 mod work;
 
@@ -33,6 +34,7 @@ pub use key::{NodeKey, NotAKey};
 pub use proposer::ProposerHandle;
 pub use settings::{EngineSettings, SyncSettings};
 pub use status::{Abstention, Figures, Status};
+pub use voices::Missing;
 
 /// Directives for the log that leave out what Malachite tells of each vote, and what its tickers say when they are stopped.
 pub const QUIET: &str = "arc_malachitebft=warn,arc_malachitebft_app=warn,arc_malachitebft_engine=warn,arc_malachitebft_core_consensus=warn,arc_malachitebft_sync=warn,arc_malachitebft_engine::util::ticker=off";

@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,6 +31,7 @@ use tracing::{debug, warn};
 
 use crate::codec::{Codec, CodecError};
 use crate::context::{Baton, Height, Part};
+use crate::signing::Checker;
 use crate::status::{Board, Claim};
 use crate::swarm::{Ear, Failure, Heard, Swarm, Topic};
 
@@ -42,6 +44,7 @@ type Event = NetworkEvent<Baton>;
 struct Shared<S: Swarm> {
     subscribers: Mutex<Vec<Box<dyn Subscriber<Event>>>>,
     board: Arc<Board>,
+    checker: Checker,
     inbound: Mutex<HashMap<InboundRequestId, S::Inbound>>,
     outbound: Mutex<HashMap<OutboundRequestId, S::Outbound>>,
 }
@@ -62,10 +65,12 @@ pub(crate) struct Pump<S: Swarm> {
 pub(crate) async fn spawn<S: Swarm>(
     swarm: S,
     board: Arc<Board>,
+    checker: Checker,
 ) -> Result<(NetworkRef<Baton>, JoinHandle<()>, Pump<S>), SpawnErr> {
     let shared = Arc::new(Shared {
         subscribers: Mutex::default(),
         board,
+        checker,
         inbound: Mutex::default(),
         outbound: Mutex::default(),
     });
@@ -87,6 +92,21 @@ impl<S: Swarm> Shared<S> {
     fn tell(&self, event: &Event) {
         for subscriber in locked(&self.subscribers).iter() {
             subscriber.send(event.clone());
+        }
+    }
+
+    /// Notes which validator speaks.
+    fn note(&self, event: &Event) {
+        let (voices, domain) = (&self.board.voices, self.checker.domain);
+        let now = Instant::now();
+        match event {
+            NetworkEvent::Vote(_, vote) => voices.heard(&vote.validator, now, |seat| {
+                vote.signature.is_of(seat.key(), &domain.vote(vote))
+            }),
+            NetworkEvent::Proposal(_, said) => voices.heard(&said.proposer, now, |seat| {
+                said.signature.is_of(seat.key(), &domain.proposal(said))
+            }),
+            _ => {}
         }
     }
 }
@@ -257,6 +277,7 @@ impl<S: Swarm> Pump<S> {
                 if let Some(height) = height_of(&event) {
                     self.shared.board.heard_of(height);
                 }
+                self.shared.note(&event);
                 Some(event)
             }
             Heard::Status { from, bytes } => {

@@ -103,12 +103,16 @@ impl Silence {
                 format!("{reason}; mend the disk and restart the node"),
             ),
         };
-        Abstention { until, reason }
+        Abstention {
+            until,
+            reason,
+            listens: *self == Self::Listening,
+        }
     }
 
     /// Says it where operators look.
     pub(crate) fn tell(&self, alone: bool) {
-        let Abstention { until, reason } = self.shown(alone);
+        let Abstention { until, reason, .. } = self.shown(alone);
         match self {
             Self::Listening => {}
             Self::Until { .. } if alone => {

@@ -8,6 +8,7 @@ use malachite_sync::PeerId;
 use tokio::sync::watch;
 
 use crate::guard::GuardCounts;
+use crate::voices::Voices;
 
 /// How consensus is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Abstention {
     pub until: Option<u64>,
     /// Why, and what to do about it.
     pub reason: String,
+    /// It has just started, and listens first: each start of a validator among others begins so.
+    pub listens: bool,
 }
 
 /// Figures for metrics; all count from the start of the engine.
@@ -73,6 +76,8 @@ pub(crate) struct Board {
     status: watch::Sender<Status>,
     peers: Mutex<BTreeMap<PeerId, Option<Claim>>>,
     figures: Mutex<Figures>,
+    /// Who was heard of.
+    pub(crate) voices: Voices,
     /// Whether a peer has said what it has, and the highest height of which anything was heard.
     heard: (watch::Sender<bool>, watch::Sender<u64>),
 }
@@ -90,6 +95,7 @@ impl Board {
             status: watch::Sender::default(),
             peers: Mutex::default(),
             figures: Mutex::default(),
+            voices: Voices::default(),
             heard: Default::default(),
         }
     }

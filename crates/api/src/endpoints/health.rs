@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     go_json,
     namespace::Namespace,
-    parts::Phase,
+    parts::{Phase, Progress},
     serve::{Body, metrics::Now, response},
 };
 
@@ -26,12 +26,23 @@ pub(crate) fn healthz(namespace: &Namespace) -> Response<Body> {
     response::plain(StatusCode::OK, KIND, line(&alive))
 }
 
-/// Whether the node can be sent work; status 503 and the reasons if not.
-pub(crate) fn readyz(namespace: &Namespace) -> Response<Body> {
+/// What a node must be ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum For {
+    /// Questions, and transactions that come into blocks.
+    Work,
+    /// Questions only.
+    Reads,
+}
+
+/// Whether the node can be sent work, or questions; status 503 if not. The reasons why it cannot be sent work are told in
+/// any case.
+pub(crate) fn readyz(namespace: &Namespace, wanted: For) -> Response<Body> {
     #[derive(Serialize)]
     struct Readiness<'n> {
         ready: bool,
         phase: Phase,
+        chain: Progress,
         troubles: &'n [String],
         #[serde(skip_serializing_if = "Option::is_none")]
         halted_at: Option<u64>,
@@ -41,14 +52,19 @@ pub(crate) fn readyz(namespace: &Namespace) -> Response<Body> {
     let now = now(namespace);
     let health = namespace.parts.health.borrow();
     let ready = Readiness {
-        ready: now.ready,
+        ready: health.is_ready(),
         phase: health.phase,
+        chain: health.chain,
         troubles: &health.troubles,
         halted_at: health.halted_at,
         height: now.height,
         highest_height: now.highest_height,
     };
-    let status = if now.ready {
+    let good = match wanted {
+        For::Work => health.is_ready(),
+        For::Reads => health.is_readable(),
+    };
+    let status = if good {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE

@@ -32,7 +32,7 @@ use crate::{
     table::{Endpoint, Lane},
 };
 
-pub(crate) use health::{figures, healthz, readyz};
+pub(crate) use health::{For, figures, healthz, readyz};
 
 /// All endpoints, in the order in which they are told.
 pub(crate) fn all() -> Vec<Endpoint> {

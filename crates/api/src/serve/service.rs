@@ -26,7 +26,8 @@ use super::{
 };
 use crate::{
     api::Api,
-    dashboard, endpoints,
+    dashboard,
+    endpoints::{self, For},
     fault::Fault,
     namespace::Namespace,
     openapi,
@@ -74,7 +75,7 @@ impl Api {
         let began = Instant::now();
         let pass = match &parts.uri.path()[skip..] {
             // who watches must hear of a node that is busy from the node
-            "/healthz" | "/readyz" | "/metrics" => Ok(None),
+            "/healthz" | "/readyz" | "/readyz/reads" | "/metrics" => Ok(None),
             _ => namespace.gate.enter(client).map(Some),
         };
         let mut response = match pass {
@@ -179,7 +180,8 @@ impl Api {
                 Some(response::redirect(StatusCode::FOUND, &to))
             }
             "/healthz" => Some(endpoints::healthz(namespace)),
-            "/readyz" => Some(endpoints::readyz(namespace)),
+            "/readyz" => Some(endpoints::readyz(namespace, For::Work)),
+            "/readyz/reads" => Some(endpoints::readyz(namespace, For::Reads)),
             "/openapi.json" => Some(response::plain(
                 StatusCode::OK,
                 JSON,

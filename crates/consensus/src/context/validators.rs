@@ -80,6 +80,11 @@ impl Seats {
         &self.seats[index]
     }
 
+    /// All, in the ledger's order.
+    pub fn as_slice(&self) -> &[Seat] {
+        &self.seats
+    }
+
     /// Whether this address is among them.
     pub fn contains(&self, address: &Address) -> bool {
         self.seat(address).is_some()

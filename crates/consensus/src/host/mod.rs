@@ -20,6 +20,7 @@ pub use proposals::ProposalsError;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -91,6 +92,9 @@ impl Host {
         if height != state.height {
             // the ledger's validators are those of the height that has just begun
             state.seats = Seats::new(&app.chain.validators()).ok();
+            if let Some(seats) = &state.seats {
+                app.board.voices.begin(seats, Instant::now());
+            }
             state.synced = None;
             state.streams.forget_below(height);
         }

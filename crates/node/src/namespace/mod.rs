@@ -10,6 +10,7 @@ mod miner;
 mod name;
 mod open;
 mod peers;
+mod progress;
 mod running;
 mod view;
 

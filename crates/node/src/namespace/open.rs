@@ -208,10 +208,20 @@ impl Namespace {
         tasks.spawn(
             "health",
             health::watch(
+                health::Watched {
+                    chain: chain.clone(),
+                    pool: pool.clone(),
+                    network: network.clone(),
+                    consensus: engine.watch(),
+                    outlook: engine.outlook(),
+                    following,
+                    proposer: proposer.clone(),
+                    xpub: key.xpub(),
+                    vault: settings.vault_mode,
+                    empty_blocks: settings.empty_blocks,
+                    info_file: paths.upgrade_info(),
+                },
                 troubles.clone(),
-                engine.watch(),
-                following,
-                paths.upgrade_info(),
                 tasks.ending(),
             ),
         );
