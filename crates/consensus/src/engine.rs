@@ -31,8 +31,8 @@ pub struct Engine(Driver<Lane>);
 /// An engine on any network.
 pub(crate) struct Driver<E> {
     chain: Chain,
-    board: Arc<Board>,
-    guard: Option<Arc<Guard>>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) guard: Option<Arc<Guard>>,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<E>>,
 }

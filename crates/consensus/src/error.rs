@@ -20,6 +20,14 @@ pub enum ConsensusError {
         /// What the system said.
         source: io::Error,
     },
+    /// The write-ahead log.
+    #[error("write-ahead log {}: {source}", .path.display())]
+    Wal {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The sign guard.
     #[error(transparent)]
     Guard(#[from] GuardError),

@@ -17,6 +17,7 @@ use crate::settings::EngineSettings;
 use crate::signing::{Checker, Hand};
 use crate::status::Board;
 use crate::swarm::Swarm;
+use crate::wal;
 use crate::work::Work;
 
 /// Stores, keys and handles.
@@ -57,6 +58,14 @@ impl<S: Swarm> Parts<S> {
         let proposals = Proposals::open(&settings.fastsync)?;
         // a crash may have left those of heights that are decided
         proposals.forget_through(tip)?;
+        let unopened = |path: &std::path::Path| {
+            let path = path.to_owned();
+            move |source| ConsensusError::Wal { path, source }
+        };
+        let following = settings.wal(Role::Following);
+        wal::salvage(&following).map_err(unopened(&following))?;
+        let log = settings.wal(Role::Signing);
+        let found = wal::salvage(&log).map_err(unopened(&log))?;
         let hand = signer
             .map(|key| -> Result<Hand, ConsensusError> {
                 let alone = seats.is_alone() && seats.contains(&key.address());
@@ -67,6 +76,9 @@ impl<S: Swarm> Parts<S> {
                         "this key has signed at heights beyond the chain's tip: the chain's data is older than the sign guard. Nothing is \
                          signed twice; blocks are fetched from peers"
                     );
+                }
+                if !alone {
+                    wal::heed(&found, &guard, tip)?;
                 }
                 Ok(Hand {
                     key: Arc::new(key),

@@ -1,8 +1,9 @@
 //! Engines on a network that loses, delays and repeats messages, and splits: in memory, so that tests decide what is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use baton_chain::{Chain, Options, Pool, PoolSettings};
 use baton_ledger::state::Genesis;
@@ -12,10 +13,12 @@ use malachite_sync::PeerId;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use crate::context::Patience;
+use crate::context::{BlockId, Domain, Patience};
 use crate::engine::Driver;
+use crate::guard::{Guard, Mark, Place, Step};
 use crate::key::tests::key;
 use crate::proposer::ProposerHandle;
+use crate::run::Role;
 use crate::settings::EngineSettings;
 use crate::swarm::{Ear, Failure, Heard, Swarm, Topic};
 
@@ -202,7 +205,8 @@ impl Swarm for Member {
 
 /// A node on such a network.
 struct Node {
-    _home: TempDir,
+    /// Kept until the node is dropped.
+    home: Option<TempDir>,
     chain: Chain,
     member: Member,
     driver: Driver<MemberEar>,
@@ -211,10 +215,16 @@ struct Node {
 impl Node {
     async fn start(air: &Air, number: u8, genesis: &Genesis) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("core.redb");
+        let mut node = Self::start_at(air, number, genesis, home.path()).await;
+        node.home = Some(home);
+        node
+    }
+
+    async fn start_at(air: &Air, number: u8, genesis: &Genesis, home: &Path) -> Self {
+        let path = home.join("core.redb");
         let chain = Chain::open(&path, genesis, Options::default()).unwrap();
         let pool = Pool::open(&chain, PoolSettings::default(), None).unwrap();
-        let mut settings = EngineSettings::new(home.path());
+        let mut settings = EngineSettings::new(home);
         settings.patience = Patience {
             propose: Duration::from_millis(400),
             prevote: Duration::from_millis(150),
@@ -238,7 +248,7 @@ impl Node {
         .await
         .unwrap();
         Self {
-            _home: home,
+            home: None,
             chain,
             member,
             driver,
@@ -258,13 +268,17 @@ impl Node {
     }
 }
 
-async fn start(air: &Air) -> Vec<Node> {
+fn genesis() -> Genesis {
     let params = Params {
         block_interval_ms: 20,
         ..Params::solonet((1..=4).map(|number| key(number).xpub()).collect())
     };
     let supply = Output::original(AssetId::BTM, 100_000_000, program::anyone());
-    let genesis = Genesis::new(params, vec![supply]).unwrap();
+    Genesis::new(params, vec![supply]).unwrap()
+}
+
+async fn start(air: &Air) -> Vec<Node> {
+    let genesis = genesis();
     let mut nodes = Vec::new();
     for number in 1..=4 {
         nodes.push(Node::start(air, number, &genesis).await);
@@ -339,4 +353,89 @@ async fn one_that_was_cut_off_catches_up() {
     }
     assert!(nodes[3].driver.figures().synced > 0);
     end(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_speak_is_missing() {
+    let air = Air::default();
+    let genesis = genesis();
+    let nodes = [
+        Node::start(&air, 1, &genesis).await,
+        Node::start(&air, 2, &genesis).await,
+    ];
+    let absent: BTreeSet<_> = [3, 4].map(|number| key(number).xpub()).into();
+    for (node, own) in nodes.iter().zip([1, 2]) {
+        let named = async {
+            loop {
+                let missing = node.driver.board.voices.missing(Instant::now());
+                let named: BTreeSet<_> = missing.iter().map(|one| one.xpub).collect();
+                // nobody hears itself
+                let others = named.into_iter().filter(|xpub| *xpub != key(own).xpub());
+                if others.collect::<BTreeSet<_>>() == absent {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let named = tokio::time::timeout(Duration::from_mins(1), named).await;
+        named.expect("the two that do not run are named");
+    }
+    end(Vec::from(nodes)).await;
+}
+
+/// Has the guard of a node among others remember that it voted for a block of height 1, in this step.
+fn vote(home: &Path, genesis: &Genesis, step: Step) {
+    let settings = EngineSettings::new(home);
+    std::fs::create_dir_all(&settings.directory).unwrap();
+    let domain = Domain(*genesis.block().hash().as_bytes());
+    let key = key(1);
+    let guard = Guard::open(&settings.guard(), &key, domain, 0, false).unwrap();
+    let mark = Mark {
+        place: Place {
+            height: 1,
+            round: 0,
+            step,
+        },
+        block: Some(BlockId([7; 32])),
+        pol_round: None,
+    };
+    guard.sign(&key, mark, b"a vote").unwrap();
+}
+
+/// The height up to which a node signs nothing when it starts with this in the place of its log.
+async fn floor_after(genesis: &Genesis, step: Step, log: Option<&[u8]>) -> u64 {
+    let home = tempfile::tempdir().unwrap();
+    vote(home.path(), genesis, step);
+    let path = EngineSettings::new(home.path()).wal(Role::Signing);
+    if let Some(log) = log {
+        std::fs::write(&path, log).unwrap();
+    }
+    let air = Air::default();
+    let node = Node::start_at(&air, 1, genesis, home.path()).await;
+    assert_eq!(path.with_file_name("wal.damaged-1").exists(), log.is_some());
+    let floor = node.driver.guard.as_ref().unwrap().floor();
+    if floor > 0 {
+        let mut status = node.driver.board.watch();
+        let told = status.wait_for(|status| {
+            let abstains = status.abstains.as_ref();
+            abstains.is_some_and(|one| one.until == Some(floor))
+        });
+        let told = tokio::time::timeout(Duration::from_mins(1), told).await;
+        told.expect("it says that it abstains").unwrap();
+    }
+    end(vec![node]).await;
+    floor
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_lost_its_log_after_a_precommit_signs_nothing_at_that_height() {
+    let genesis = genesis();
+    // it may be locked on the block, and does not know it any more
+    for log in [Some(b"damaged".as_slice()), None] {
+        let floor = floor_after(&genesis, Step::Precommit, log).await;
+        assert_eq!(floor, 1, "{log:?}");
+    }
+    // a prevote locks nobody, and is not given twice
+    let floor = floor_after(&genesis, Step::Prevote, Some(b"damaged")).await;
+    assert_eq!(floor, 0);
 }

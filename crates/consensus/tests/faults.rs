@@ -126,3 +126,22 @@ async fn a_disk_that_fails_otherwise_is_not_tried_again_before_a_restart() {
     node.reaches(height + 3).await;
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_log_does_not_keep_a_node_down() {
+    let _one = ONE_AT_A_TIME.lock().await;
+    common::log();
+    let mut node = Node::new(1, &genesis(&[1], 20));
+    node.start(&[]).await;
+    node.reaches(3).await;
+    let height = node.height();
+    node.stop().await;
+    let log = node.home().join("consensus/wal");
+    let mut bytes = std::fs::read(&log).unwrap();
+    bytes[..4].fill(0xff);
+    std::fs::write(&log, bytes).unwrap();
+    node.start(&[]).await;
+    node.reaches(height + 3).await;
+    node.stop().await;
+    assert!(node.home().join("consensus/wal.damaged-1").exists());
+}

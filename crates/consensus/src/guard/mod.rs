@@ -20,10 +20,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::{info, warn};
 
-use crate::context::{Domain, Signature};
+use crate::context::{BlockId, Domain, Signature};
 use crate::key::NodeKey;
 use file::GuardFile;
-pub(crate) use mark::{Mark, Place};
+pub(crate) use mark::{Mark, Place, Step};
 
 /// How many heights are remembered signature by signature.
 pub(crate) const HEIGHTS_KEPT: u64 = 2;
@@ -302,6 +302,16 @@ impl Guard {
             memory.floor = floor;
         }
         Ok(())
+    }
+
+    /// The block that was precommitted last at this height, if one was: the key may be locked on it.
+    pub(crate) fn precommitted(&self, height: u64) -> Option<BlockId> {
+        let inner = self.lock();
+        let marks = inner.memory.marks.range(Place::first_of(height)..);
+        marks
+            .filter(|(place, _)| place.height == height && place.step == Step::Precommit)
+            .filter_map(|(_, (mark, _))| mark.block)
+            .next_back()
     }
 
     /// The highest height of which it knows.

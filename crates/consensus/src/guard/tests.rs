@@ -7,8 +7,6 @@ use proptest::prelude::*;
 
 use super::file::{RECORD, RECORDS};
 use super::*;
-use crate::context::BlockId;
-use crate::guard::mark::Step;
 use crate::key::tests::key;
 
 const DOMAIN: Domain = Domain([9; 32]);
@@ -98,6 +96,21 @@ fn what_lies_before_the_last_is_refused_unless_it_was_signed() {
     sign(&home, &guard, mark(7, 0, Step::Proposal, 1)).unwrap();
     let refusal = sign(&home, &guard, mark(5, 1, Step::Precommit, 1)).unwrap_err();
     assert!(matches!(refusal, Refusal::Past { .. }), "{refusal}");
+}
+
+#[test]
+fn what_was_precommitted_is_known() {
+    let home = Home::new();
+    let guard = home.open().unwrap();
+    sign(&home, &guard, mark(5, 0, Step::Precommit, 1)).unwrap();
+    sign(&home, &guard, mark(5, 1, Step::Precommit, 0)).unwrap();
+    sign(&home, &guard, mark(6, 0, Step::Prevote, 2)).unwrap();
+    drop(guard);
+    let guard = home.open().unwrap();
+    assert_eq!(guard.precommitted(5), Some(BlockId([1; 32])));
+    assert_eq!(guard.precommitted(6), None);
+    sign(&home, &guard, mark(6, 2, Step::Precommit, 3)).unwrap();
+    assert_eq!(guard.precommitted(6), Some(BlockId([3; 32])));
 }
 
 #[test]

@@ -5,8 +5,9 @@
 //! before it acts on it and has the log flushed before a message leaves, a round begins or a decision is told; our
 //! signer has it flushed before it signs.
 
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+mod salvage;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -25,6 +26,7 @@ use crate::run::Role;
 use crate::status::Board;
 use crate::swarm::Swarm;
 use crate::work::Work;
+pub(crate) use salvage::{heed, salvage};
 
 /// The actor.
 pub(crate) struct Wal {
@@ -139,19 +141,6 @@ impl Wal {
     }
 }
 
-/// Names the file, and what to do.
-fn unopened(path: &Path, error: &io::Error) -> String {
-    let path = path.display();
-    if [ErrorKind::InvalidData, ErrorKind::UnexpectedEof].contains(&error.kind()) {
-        format!(
-            "{path} is damaged: {error}; remove this one file and start again: what was signed is in the sign guard \
-             beside it, which must stay, so that nothing is signed twice"
-        )
-    } else {
-        format!("cannot open {path}: {error}")
-    }
-}
-
 /// What is to be replayed. From the first entry that cannot be read on the log is cut off: after a power loss its end may
 /// be anything, but nothing was acted on that was not flushed. Should a disk have eaten what was flushed, the sign guard
 /// still knows what was signed.
@@ -185,7 +174,9 @@ impl Actor for Wal {
         _myself: ActorRef<Self::Msg>,
         (): (),
     ) -> Result<Open, ActorProcessingErr> {
-        let log = Log::open(&self.path).map_err(|error| unopened(&self.path, &error))?;
+        let opened = Log::open(&self.path);
+        let log =
+            opened.map_err(|error| format!("cannot open {}: {error}", self.path.display()))?;
         Ok(Open {
             log: Some(log),
             height: Height::default(),
@@ -216,26 +207,5 @@ impl Actor for Wal {
             Msg::Dump => {}
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_damaged_log_is_named_with_what_to_do() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("wal");
-        for bytes in ["hi", "no log at all"] {
-            std::fs::write(&path, bytes).unwrap();
-            let told = unopened(&path, &Log::open(&path).unwrap_err());
-            assert!(
-                told.contains("/wal is damaged: ") && told.contains("remove this one file"),
-                "{told}"
-            );
-        }
-        let told = unopened(dir.path(), &Log::open(dir.path()).unwrap_err());
-        assert!(told.starts_with("cannot open "), "{told}");
     }
 }
