@@ -150,6 +150,48 @@ fn stop_waits_until_the_node_has_stopped() {
 }
 
 #[test]
+fn signals_at_once_are_one_order_to_stop() {
+    let home = Home::solonet();
+    let node = home.start(&["--mining"]);
+    node.reach(1);
+    // as a service manager does that tells the process and its group
+    node.signal(Signal::TERM);
+    node.signal(Signal::INT);
+    node.signal(Signal::TERM);
+    let said = node.ended();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let log = home.log();
+    assert!(!log.contains("asked again"), "{log}");
+    assert!(log.contains("batond has stopped"), "{log}");
+}
+
+#[test]
+fn a_hang_up_has_the_log_opened_anew() {
+    let home = Home::solonet();
+    let node = home.start(&["--mining"]);
+    node.reach(1);
+    let general = fs::read_dir(home.at("log"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            path.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("general.")
+        })
+        .unwrap();
+    fs::rename(&general, home.at("moved")).unwrap();
+    node.signal(Signal::HUP);
+    wait("there is a log again", || general.exists());
+    let height = node.height();
+    node.reach(height + 1);
+    assert_eq!(node.stop().code, Some(0));
+    let moved = fs::read_to_string(home.at("moved")).unwrap();
+    assert!(!moved.contains("batond has stopped"), "{moved}");
+}
+
+#[test]
 fn without_a_wallet_a_validator_proposes_for_a_configured_address() {
     let home = Home::solonet();
     let address = "sn1qzvhv65r6qkp57fn5ylgpwk6mzry0k5sltc0xkz";

@@ -163,6 +163,11 @@ impl Log {
         self.writers().remove(namespace);
     }
 
+    /// Has each file opened anew with the next line for it: somebody has moved it away.
+    pub fn reopen(&self) {
+        self.writers().values_mut().for_each(Writer::reopen);
+    }
+
     fn writers(&self) -> MutexGuard<'_, BTreeMap<Name, Writer>> {
         self.0
             .writers

@@ -47,6 +47,11 @@ impl Writer {
         }
     }
 
+    /// Writes on to the files that bear the names, not to those that bore them when they were opened.
+    pub(super) fn reopen(&mut self) {
+        self.open.clear();
+    }
+
     /// Writes a line. A log that cannot be written stops nobody: it is told on standard error, once until it works again.
     pub(super) fn write(&mut self, module: &'static str, now: Timestamp, line: &str) {
         match self.try_write(module, now, line) {
@@ -227,6 +232,21 @@ mod tests {
         assert_eq!(read("api.20261121"), "line 7\n");
         assert_eq!(read("api.20261121.1"), "line 6\n");
         assert_eq!(read("api.20261121.4"), "line 3\n");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_left_when_it_is_said_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(dir.path().to_owned(), 1 << 20, 7);
+        let mut write = |line| writer.write("api", at("2026-11-21T01:00:00Z"), line);
+        write("one\n");
+        fs::rename(dir.path().join("api.20261121"), dir.path().join("moved")).unwrap();
+        write("two\n");
+        writer.reopen();
+        writer.write("api", at("2026-11-21T01:00:00Z"), "three\n");
+        let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!(read("moved"), "one\ntwo\n");
+        assert_eq!(read("api.20261121"), "three\n");
     }
 
     #[test]

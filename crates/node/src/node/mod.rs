@@ -26,7 +26,7 @@ use crate::logging::Log;
 use crate::namespace::{Name, Running, StartError};
 use crate::step::{Patience, Step, StepError, take, take_now, tell_status};
 use listeners::Listeners;
-use signals::Signals;
+use signals::{Asked, Signals};
 use slots::{Event, Slots};
 
 pub use listeners::ListenError;
@@ -151,7 +151,7 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
     serve(&mut clients, &serving, &site, listeners, &settings, &view);
     let mut node = Node {
         home,
-        log,
+        log: log.clone(),
         since,
         slots,
         serving: serving.clone(),
@@ -170,15 +170,22 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
     let end = node.live(&mut signals, commanded, &mut happened).await;
 
     let stopping = node.stop(&mut clients, &mut happened);
-    let hurried = async {
-        let signal = signals.next().await;
-        warn!(signal, "a second signal: nothing is waited for any more");
-        hurry.send_replace(true);
-        std::future::pending::<()>().await;
+    signals.stopping();
+    let heeding = async {
+        loop {
+            match signals.next().await {
+                Asked::Hurry(signal) => {
+                    warn!(signal, "asked again: nothing is waited for any more");
+                    hurry.send_replace(true);
+                }
+                Asked::Reopen => log.reopen(),
+                Asked::Stop(_) => {}
+            }
+        }
     };
     tokio::select! {
         () = stopping => {}
-        () = hurried => unreachable!("it waits for ever"),
+        () = heeding => unreachable!("it heeds signals for ever"),
     }
     drop(server);
     drop(lock);
@@ -228,11 +235,17 @@ impl Node {
         let mut heart = tokio::time::interval(beat.max(Duration::from_millis(100)));
         loop {
             tokio::select! {
-                signal = signals.next() => {
-                    console(&format!("captured {signal}, exiting..."));
-                    info!(signal, "batond stops");
-                    return End::Told;
-                }
+                asked = signals.next() => match asked {
+                    Asked::Stop(signal) | Asked::Hurry(signal) => {
+                        console(&format!("captured {signal}, exiting..."));
+                        info!(signal, "batond stops");
+                        return End::Told;
+                    }
+                    Asked::Reopen => {
+                        self.log.reopen();
+                        info!("the log files were opened anew");
+                    }
+                },
                 () = &mut ended => {
                     info!("another generation serves; this one stops");
                     return End::Told;
