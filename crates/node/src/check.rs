@@ -15,6 +15,10 @@ use crate::namespace::Name;
 use crate::node_key::NodeKey;
 use crate::settings::{Environment, Flags, Problem};
 
+/// What is told when everybody needs a token and there is none.
+pub(crate) const NOBODY_MAY_ASK: &str = "it is off and there is no access token, so that nobody may ask this node anything; make one: \
+                                         batond token create NAME";
+
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
@@ -138,6 +142,9 @@ impl Check {
                     self.problem("genesis", error);
                 }
             }
+        }
+        if settings.api.asks_everybody() && !paths.tokens().exists() {
+            self.warning("auth.trust_loopback", NOBODY_MAY_ASK);
         }
         self.ports(configuration);
     }

@@ -44,6 +44,7 @@ pub(super) fn command() -> Command {
         .subcommand(super::namespaces::command())
         .subcommand(super::testnet::command())
         .subcommand(super::money::pay_command())
+        .subcommand(super::tokens::command())
         .subcommand(super::money::upgrade_command())
         .subcommand(Command::new("version").about("Print the version"))
         .subcommand(

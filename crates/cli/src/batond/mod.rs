@@ -6,6 +6,7 @@ mod namespaces;
 mod running;
 mod testnet;
 
+mod tokens;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
@@ -58,6 +59,7 @@ pub fn main() -> ExitCode {
         other => unreachable!("{other} is not in the command line"),
     };
     match done {
+        "token" => tokens::run(&home, given, &environment),
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.tell(trace);

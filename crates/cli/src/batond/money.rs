@@ -18,7 +18,7 @@ const WORK: Duration = Duration::from_secs(30);
 /// Neu in a BTM.
 const BTM: u64 = 100_000_000;
 
-fn namespace() -> Arg {
+pub(super) fn namespace() -> Arg {
     Arg::new("namespace")
         .long("namespace")
         .value_name("NAME")
@@ -178,7 +178,7 @@ pub(super) fn upgrade(home: &Home, given: &ArgMatches) -> Result<(), Failure> {
     print(home, &request)
 }
 
-fn name_of(given: &ArgMatches) -> Result<Name, Failure> {
+pub(super) fn name_of(given: &ArgMatches) -> Result<Name, Failure> {
     let name = given.get_one::<String>("namespace");
     name.expect("it has a default").parse().map_err(Failure::of)
 }

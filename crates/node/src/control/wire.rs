@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Order;
 use crate::namespace::{Name, Report};
 use crate::upgrade::{Choice, Signed};
 
@@ -33,6 +34,13 @@ pub enum Request {
         address: String,
         /// How much, in neu.
         amount_neu: u64,
+    },
+    /// Make, list or delete access tokens.
+    Token {
+        /// The namespace.
+        name: Name,
+        /// What is to be done.
+        order: Order,
     },
     /// Which upgrade is planned, and who decides?
     Plan {

@@ -93,6 +93,9 @@ impl Namespace {
             Ok::<_, baton_api::RecordsError>((Arc::new(tokens), Arc::new(feeds)))
         })?;
         let tracer = take_now(Step::Trace, || Tracer::open(&paths.trace(), &chain))?;
+        if settings.api.asks_everybody() && tokens.list().is_empty() {
+            warn!("auth.trust_loopback: {}", crate::check::NOBODY_MAY_ASK);
+        }
         let pool = take_now(Step::Pool, || {
             let settings = PoolSettings {
                 max_fee_neu: settings.max_fee_neu,

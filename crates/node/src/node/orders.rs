@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::{Node, slots::Event};
+use crate::access;
 use crate::configuration::Configuration;
 use crate::control::{Answer, Command, Request, StatusReport};
 use crate::lock::Lock;
@@ -44,6 +45,9 @@ impl Node {
                 let output = Output::original(AssetId::BTM, amount_neu, address.program());
                 let id = view.purse().pay(vec![output])?;
                 Ok(json!({ "tx_id": id.to_string() }))
+            }),
+            Request::Token { name, order } => self.of_chain(&name, answer, move |view| {
+                Ok(access::obey(view.tokens(), &order)?)
             }),
             Request::Plan { name } => self.of_chain(&name, answer, |view| {
                 Ok(serde_json::to_value(view.planner().situation()?)?)

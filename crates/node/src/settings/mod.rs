@@ -97,6 +97,13 @@ pub struct Api {
     pub cors_origins: Vec<String>,
 }
 
+impl Api {
+    /// Whether everybody needs a token.
+    pub fn asks_everybody(&self) -> bool {
+        !self.auth_disabled && !self.trust_loopback
+    }
+}
+
 impl Settings {
     /// Judges the values; what cannot be accepted is told all at once.
     pub fn of(mut values: Values, file: &Document) -> Result<Judged, Vec<Problem>> {
