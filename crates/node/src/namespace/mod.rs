@@ -5,6 +5,7 @@
 
 pub mod admin;
 mod counts;
+mod election;
 mod health;
 mod miner;
 mod name;

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::Name;
 use super::counts::Counts;
+use super::election;
 use super::health::{self, Troubles};
 use super::miner::{Miner, Signer};
 use super::peers::Neighbours;
@@ -92,10 +93,10 @@ impl Namespace {
             let feeds = Feeds::open(&paths.feeds())?;
             Ok::<_, baton_api::RecordsError>((Arc::new(tokens), Arc::new(feeds)))
         })?;
-        let tracer = take_now(Step::Trace, || Tracer::open(&paths.trace(), &chain))?;
         if settings.api.asks_everybody() && tokens.list().is_empty() {
             warn!("auth.trust_loopback: {}", crate::check::NOBODY_MAY_ASK);
         }
+        let tracer = take_now(Step::Trace, || Tracer::open(&paths.trace(), &chain))?;
         let pool = take_now(Step::Pool, || {
             let settings = PoolSettings {
                 max_fee_neu: settings.max_fee_neu,
@@ -161,6 +162,7 @@ impl Namespace {
             }
             None => (None, None),
         };
+        let coming = watch::Sender::new(None);
         let miner = Arc::new(miner);
         let view = View {
             chain: chain.clone(),
@@ -173,6 +175,9 @@ impl Namespace {
             xpub: key.xpub(),
             moniker: settings.moniker.clone(),
             purse: Purse::new(&chain, &pool, &key),
+            tokens: Arc::clone(&tokens),
+            coming: coming.subscribe(),
+            outlook: engine.outlook(),
         };
         let parts = Parts {
             chain: chain.clone(),
@@ -207,6 +212,10 @@ impl Namespace {
         tasks.spawn(
             "contract instances",
             health::trace(tracer, chain.watch(), troubles.clone(), tasks.ending()),
+        );
+        tasks.spawn(
+            "elections",
+            election::watch(chain.clone(), chain.watch(), coming, tasks.ending()),
         );
         tasks.spawn(
             "health",

@@ -1,8 +1,11 @@
 //! What can be told of a namespace at any moment, without asking its parts to do anything.
 
+use std::sync::Arc;
+
 use baton_api::Health;
+use baton_api::tokens::Tokens;
 use baton_chain::{Chain, Pool};
-use baton_consensus::{ProposerHandle, Status};
+use baton_consensus::{Outlook, ProposerHandle, Status};
 use baton_ledger::address::Prefix;
 use baton_ledger::params::Xpub;
 use baton_network::Network;
@@ -11,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::Name;
+use super::election::Coming;
 use crate::follow::Following;
 use crate::purse::Purse;
 use crate::upgrade::{InfoFile, Planner};
@@ -28,6 +32,9 @@ pub(crate) struct View {
     pub(super) xpub: Xpub,
     pub(super) moniker: String,
     pub(super) purse: Purse,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) coming: watch::Receiver<Option<Coming>>,
+    pub(super) outlook: Outlook,
 }
 
 /// How a namespace is.
@@ -61,6 +68,11 @@ pub struct Report {
     pub round: u32,
     /// How far the wallet is, if there is one.
     pub wallet: Option<Following>,
+    /// Validators that follow from the votes as they are, if they are others than now.
+    pub next_validators: Option<Coming>,
+    /// How far this machine's clock is ahead of those of most other validators, in milliseconds, as the times of their blocks
+    /// show; below zero: behind.
+    pub clock_offset_ms: Option<i64>,
     /// The upgrade that is planned, in the form of `upgrade-info.json`.
     pub plan: Option<serde_json::Value>,
     /// The upgrade for which it waits.
@@ -88,6 +100,11 @@ impl View {
     /// The money of the node's key.
     pub(crate) fn purse(&self) -> &Purse {
         &self.purse
+    }
+
+    /// Who may ask from elsewhere.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Decides on upgrades.
@@ -146,6 +163,8 @@ impl View {
                 .following
                 .as_ref()
                 .map(|following| following.borrow().clone()),
+            next_validators: self.coming.borrow().clone(),
+            clock_offset_ms: self.outlook.clock_offset_ms(),
             plan: self.chain.plan().as_ref().map(plan),
             halted: status.halted.as_ref().map(plan),
             health: self.health.borrow().clone(),
