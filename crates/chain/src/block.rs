@@ -70,6 +70,11 @@ impl Committed {
         self.tip.hash
     }
 
+    /// The time of the block, in milliseconds since 1970.
+    pub fn timestamp_ms(&self) -> u64 {
+        self.tip.timestamp_ms
+    }
+
     /// Its transactions, the coinbase first.
     pub fn transactions(&self) -> &[Arc<Mapped>] {
         &self.block.transactions

@@ -121,6 +121,12 @@ impl Outlook {
         self.board.tip_of(&from_net(*peer))
     }
 
+    /// How far this machine's clock is ahead of those of most other validators, in milliseconds, as the times of their
+    /// blocks show; below zero: behind. Nothing before blocks of two others were seen.
+    pub fn clock_offset_ms(&self) -> Option<i64> {
+        self.board.clocks.offset_ms()
+    }
+
     /// The validators of the height under way that have not been heard of at it, or not for more than a minute; this node
     /// does not hear itself. Of use once a height has lasted for some time.
     pub fn missing(&self) -> Vec<Missing> {

@@ -1,6 +1,7 @@
 //! Consensus: Malachite BFT over our blocks. What follows is the README.
 #![doc = include_str!("../README.md")]
 
+mod clocks;
 mod codec;
 pub mod context;
 mod engine;

@@ -7,6 +7,7 @@ use baton_ledger::upgrade::Plan;
 use malachite_sync::PeerId;
 use tokio::sync::watch;
 
+use crate::clocks::Clocks;
 use crate::guard::GuardCounts;
 use crate::voices::Voices;
 
@@ -78,6 +79,8 @@ pub(crate) struct Board {
     figures: Mutex<Figures>,
     /// Who was heard of.
     pub(crate) voices: Voices,
+    /// Whose clock is wrong.
+    pub(crate) clocks: Clocks,
     /// Whether a peer has said what it has, and the highest height of which anything was heard.
     heard: (watch::Sender<bool>, watch::Sender<u64>),
 }
@@ -96,6 +99,7 @@ impl Board {
             peers: Mutex::default(),
             figures: Mutex::default(),
             voices: Voices::default(),
+            clocks: Clocks::default(),
             heard: Default::default(),
         }
     }

@@ -187,6 +187,7 @@ fn begin(wish: &Wish, keys: &[NodeKey]) -> Result<Genesis, TestnetError> {
     let mut left = genesis::BYTOM_SUPPLY_NEU;
     for (address, amount) in &wish.fund {
         let refuse = |what: String| TestnetError::Fund {
+        max_time_offset_ms: crate::genesis::max_time_offset_ms(wish.block_interval_ms),
             address: address.clone(),
             what,
         };

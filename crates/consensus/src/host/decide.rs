@@ -7,12 +7,13 @@ use baton_chain::{ChainError, Decision};
 use fail::fail_point;
 use malachite::consensus::MisbehaviorEvidence;
 use malachite::engine::host::Next;
-use malachite_core::CommitCertificate;
+use malachite_core::{CommitCertificate, Validator as _};
 use tracing::{error, info, warn};
 
 use super::app::App;
+use crate::clocks::News;
 use crate::codec::encode_certificate;
-use crate::context::{Baton, Height, Seats};
+use crate::context::{Address, Baton, BlockId, Height, Seats};
 
 /// Waits between tries to commit while the disk is full.
 const RETRY: Duration = Duration::from_secs(1);
@@ -51,18 +52,23 @@ impl App {
                 .give_up("a decision without a round, or for a height that has not begun")
                 .await;
         };
-        let proposer = *seats.proposer(height, certificate.round).xpub();
+        let seat = seats.proposer(height, certificate.round);
         let decision = Decision {
             bytes: known.bytes,
             certificate: encoded,
             round,
-            proposer,
+            proposer: *seat.xpub(),
         };
+        let (block, proposer) = (certificate.value_id, *seat.address());
         let signatures = certificate.commit_signatures.len();
         let mut wait = RETRY;
         loop {
             let (app, decision) = (self.clone(), decision.clone());
-            let work = move || app.write(decision, signatures, synced);
+            let work = move || {
+                let block_ms = app.write(decision, signatures, synced)?;
+                app.compare_clocks(block, proposer, block_ms);
+                Ok::<_, ChainError>(())
+            };
             let trouble = match self.work.run("committing a block", work).await {
                 Ok(Ok(())) => return Outcome::Committed,
                 Ok(Err(error)) if error.is_disk_full() => error.to_string(),
@@ -84,7 +90,13 @@ impl App {
         }
     }
 
-    fn write(&self, decision: Decision, signatures: usize, synced: bool) -> Result<(), ChainError> {
+    /// Commits; the time of the block.
+    fn write(
+        &self,
+        decision: Decision,
+        signatures: usize,
+        synced: bool,
+    ) -> Result<u64, ChainError> {
         let began = Instant::now();
         let round = decision.round;
         fail_point!("consensus::before_commit");
@@ -107,7 +119,22 @@ impl App {
             height = committed.height(), hash = %committed.hash(), round, signatures, synced,
             transactions = committed.transactions().len(), ?took, "block committed"
         );
-        Ok(())
+        Ok(committed.timestamp_ms())
+    }
+
+    /// Says whether this machine's clock is wrong, if the block's time changes what is known of that.
+    fn compare_clocks(&self, block: BlockId, proposer: Address, block_ms: u64) {
+        match self.board.clocks.decided(block, proposer, block_ms) {
+            Some(News::Wrong(ahead_ms)) => warn!(
+                ahead_ms,
+                "this machine's clock is not that of the other validators, by the times of their blocks: set it right (chronyc \
+                 tracking). A validator whose clock is ahead slows the chain, one whose clock is behind refuses good blocks"
+            ),
+            Some(News::Right) => {
+                info!("this machine's clock is that of the other validators again");
+            }
+            None => {}
+        }
     }
 
     /// What consensus is to do after a height.

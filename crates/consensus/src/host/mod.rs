@@ -94,6 +94,7 @@ impl Host {
             state.seats = Seats::new(&app.chain.validators()).ok();
             if let Some(seats) = &state.seats {
                 app.board.voices.begin(seats, Instant::now());
+                app.board.clocks.begin(seats);
             }
             state.synced = None;
             state.streams.forget_below(height);

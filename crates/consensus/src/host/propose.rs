@@ -7,7 +7,7 @@ use bytes::Bytes;
 use malachite::consensus::LocallyProposedValue;
 use malachite::engine::network::NetworkMsg;
 use malachite_core::Round;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
 use super::app::App;
 use super::clock;
@@ -121,7 +121,7 @@ impl App {
             .chain
             .draft(&self.pool, program, &[], clock::now_ms())?;
         self.board.count(|figures| figures.drafted += 1);
-        info!(
+        debug!(
             %height, round, hash = %draft.hash, transactions = draft.transactions,
             bytes = draft.bytes.len(), "block drafted"
         );

@@ -37,6 +37,9 @@ impl App {
         bytes: Bytes,
         votes: bool,
     ) -> Option<ProposedValue<Baton>> {
+        if said.round == 0 {
+            self.board.clocks.arrived(said.block, clock::now_ms());
+        }
         let app = self.clone();
         let work = move || {
             let due = || said.height.0 == app.chain.tip().height + 1;

@@ -204,8 +204,16 @@ pub(crate) fn params(key: &NodeKey) -> Params {
     let like = like.expect("a key that was read or made can sign");
     Params {
         max_block_gas: MAX_BLOCK_GAS,
+        max_time_offset_ms: max_time_offset_ms(like.params().block_interval_ms),
         ..like.params().clone()
     }
+}
+
+/// How far ahead of a validator's clock the time of a block may be that it votes for: half of the interval, as in Bytom's main
+/// network, but no less than what clocks differ by. All wait for such a block to be due, so that a proposer whose clock is
+/// ahead should be refused, and not slow the chain.
+pub(crate) fn max_time_offset_ms(block_interval_ms: u64) -> u64 {
+    (block_interval_ms / 2).max(1_000)
 }
 
 #[cfg(test)]
@@ -217,6 +225,15 @@ mod tests {
         let path = dir.path().join("genesis.json");
         write(&path, genesis).unwrap();
         (dir, path)
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_slows_no_chain_by_more_than_it_must() {
+        let solonet = solonet(&NodeKey::generate());
+        let params = solonet.params();
+        assert_eq!(params.block_interval_ms, 1_000);
+        assert_eq!(params.max_time_offset_ms, 1_000);
+        assert_eq!(max_time_offset_ms(6_000), 3_000, "as Bytom's main network");
     }
 
     #[test]
