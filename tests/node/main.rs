@@ -3,6 +3,7 @@
 //! `support` makes homes and runs nodes on them; every other file is one subject.
 
 mod commands;
+mod keeping;
 mod life;
 mod namespaces;
 mod network;

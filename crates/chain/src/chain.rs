@@ -99,6 +99,21 @@ impl Chain {
         guarded(path, || Self::opened(path, genesis, &start, options))
     }
 
+    /// Opens the chain in the store at `path` to look at it: nothing of it changes, and nothing can be committed. Refuses
+    /// what [`open`](Self::open) refuses, a store that is not there, and one that was [not
+    /// closed](ChainError::is_unclosed).
+    pub fn open_read_only(
+        path: &Path,
+        genesis: &Genesis,
+        options: Options,
+    ) -> Result<Self, ChainError> {
+        let start = genesis.start()?;
+        guarded(path, || {
+            let store = Store::open_read_only(path, options.cache_bytes)?;
+            Self::of_store(store, genesis, &start, options)
+        })
+    }
+
     fn opened(
         path: &Path,
         genesis: &Genesis,
@@ -106,19 +121,31 @@ impl Chain {
         options: Options,
     ) -> Result<Self, ChainError> {
         let params_hash = genesis.params().hash();
-        let genesis_hash = start.tip.hash;
         let store = Store::open(path, options.cache_bytes, |transaction| {
             commit::found(transaction, start, params_hash)
         })?;
+        let chain = Self::of_store(store, genesis, start, options)?;
+        chain.index()?;
+        Ok(chain)
+    }
+
+    fn of_store(
+        store: Store,
+        genesis: &Genesis,
+        start: &Start,
+        options: Options,
+    ) -> Result<Self, ChainError> {
+        let params_hash = genesis.params().hash();
+        let genesis_hash = start.tip.hash;
         check_origin(&store, genesis_hash, params_hash)?;
         let recent = Arc::new(Recent::new(options.recent_bytes));
-        let reader = Reader::new(store.read()?, path, recent.clone())?;
+        let reader = Reader::new(store.read()?, store.path(), recent.clone())?;
         check_tip(&store, &reader)?;
         let now = Now::read(&reader)?;
         drop(reader);
         let (tips, _) = watch::channel(now.tip);
         let (committed, _) = broadcast::channel(COMMITTED_CAPACITY);
-        let chain = Self {
+        Ok(Self {
             shared: Arc::new(Shared {
                 store,
                 genesis: genesis.clone(),
@@ -132,9 +159,7 @@ impl Chain {
                 tips,
                 committed,
             }),
-        };
-        chain.index()?;
-        Ok(chain)
+        })
     }
 
     /// Where the store is.

@@ -121,6 +121,12 @@ impl ChainError {
         };
         [StorageFull, QuotaExceeded].contains(&kind)
     }
+
+    /// Whether the store was left open by a process that was killed, so that it cannot be opened to be read only: opening it
+    /// as always mends it.
+    pub fn is_unclosed(&self) -> bool {
+        matches!(self, Self::Store { source, .. } if matches!(**source, redb::Error::RepairAborted))
+    }
 }
 
 /// Why a proposed block is not voted for.

@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use redb::{
-    Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, StorageError,
-    TableDefinition, WriteTransaction,
+    Database, DatabaseError, Durability, ReadOnlyDatabase, ReadTransaction, ReadableDatabase,
+    StorageError, TableDefinition, WriteTransaction,
 };
 
 use crate::error::ChainError;
@@ -61,9 +61,17 @@ pub(crate) struct Store {
 
 enum Held {
     Open(Database),
+    /// To be read only: nothing of the file changes.
+    Read(ReadOnlyDatabase),
     /// A write found the disk full, and the file could not be opened again yet.
     Lost,
     Closed,
+}
+
+/// What can be done with it.
+enum Opened<'h> {
+    Whole(&'h Database),
+    Read(&'h ReadOnlyDatabase),
 }
 
 impl Store {
@@ -82,6 +90,20 @@ impl Store {
             path: path.to_owned(),
             cache_bytes,
             held: RwLock::new(Held::Open(opened(path, cache_bytes)?)),
+        })
+    }
+
+    /// Opens the store at `path` to be read only. It must not be open elsewhere.
+    pub(crate) fn open_read_only(path: &Path, cache_bytes: usize) -> Result<Self, ChainError> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(cache_bytes);
+        let database = builder
+            .open_read_only(path)
+            .map_err(|error| opening(path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            cache_bytes,
+            held: RwLock::new(Held::Read(database)),
         })
     }
 
@@ -129,7 +151,12 @@ impl Store {
 
     /// A snapshot.
     pub(crate) fn read(&self) -> Result<ReadTransaction, ChainError> {
-        self.with("reading", |database| Ok(database.begin_read()?))
+        self.with("reading", |opened| {
+            Ok(match opened {
+                Opened::Whole(database) => database.begin_read()?,
+                Opened::Read(database) => database.begin_read()?,
+            })
+        })
     }
 
     /// Writes everything that `write` does, or nothing. When it returns, it is on the disk.
@@ -140,7 +167,12 @@ impl Store {
         &self,
         write: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), ChainError> {
-        let written = self.with("writing", |database| {
+        let written = self.with("writing", |opened| {
+            let Opened::Whole(database) = opened else {
+                let only =
+                    std::io::Error::new(ErrorKind::ReadOnlyFilesystem, "opened to be read only");
+                return Err(only.into());
+            };
             let mut transaction = database.begin_write()?;
             transaction.set_durability(Durability::Immediate)?;
             transaction.set_quick_repair(true);
@@ -172,7 +204,7 @@ impl Store {
     fn with<T>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+        work: impl FnOnce(Opened<'_>) -> Result<T, redb::Error>,
     ) -> Result<T, ChainError> {
         let mut held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         if matches!(*held, Held::Lost) {
@@ -180,10 +212,12 @@ impl Store {
             self.regain(&mut self.held.write().unwrap_or_else(PoisonError::into_inner))?;
             held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         }
+        let named = |error| self.failed(doing, error);
         match &*held {
-            Held::Open(database) => work(database).map_err(|error| self.failed(doing, error)),
+            Held::Open(database) => work(Opened::Whole(database)).map_err(named),
+            Held::Read(database) => work(Opened::Read(database)).map_err(named),
             // somebody else found it full meanwhile
-            Held::Lost => Err(self.failed(doing, full())),
+            Held::Lost => Err(named(full())),
             Held::Closed => Err(ChainError::Closed {
                 path: self.path.clone(),
             }),

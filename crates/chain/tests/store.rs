@@ -449,7 +449,7 @@ fn a_store_that_was_tampered_with_is_found_out() {
         with(&transaction);
         transaction.commit().unwrap();
         drop(database);
-        match Chain::open(&bad, &node.genesis, Options::default()) {
+        match Chain::open_read_only(&bad, &node.genesis, Options::default()) {
             Ok(chain) => chain.verify(|_| ()).expect_err("tampered").to_string(),
             Err(error) => error.to_string(),
         }
@@ -498,6 +498,32 @@ fn a_store_that_was_tampered_with_is_found_out() {
         t.open_table(META).unwrap().remove("tip").unwrap();
     });
     assert!(told.contains("the tip is missing"), "{told}");
+}
+
+#[test]
+fn who_only_looks_changes_nothing() {
+    let node = Node::new();
+    for _ in 0..3 {
+        node.advance();
+    }
+    let tip = node.chain.tip();
+    let path = node.directory.path().join("core.redb");
+    let look = || Chain::open_read_only(&path, &node.genesis, Options::default());
+    assert!(matches!(look(), Err(ChainError::InUse { .. })));
+    // as a process leaves it that is killed
+    let killed = node.directory.path().join("killed.redb");
+    fs::copy(&path, &killed).unwrap();
+    node.chain.clone().close();
+    let before = fs::read(&path).unwrap();
+    let chain = look().unwrap();
+    assert_eq!(chain.verify(|_| ()).unwrap().tip, tip);
+    chain.close();
+    assert!(fs::read(&path).unwrap() == before);
+    let unclosed = Chain::open_read_only(&killed, &node.genesis, Options::default());
+    assert!(unclosed.err().unwrap().is_unclosed());
+    let missing = node.directory.path().join("missing.redb");
+    let opened = Chain::open_read_only(&missing, &node.genesis, Options::default());
+    assert!(opened.is_err() && !missing.exists());
 }
 
 #[test]

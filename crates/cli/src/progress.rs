@@ -18,18 +18,31 @@ pub(crate) struct Bar(ProgressBar);
 impl Bar {
     /// A bar that counts bytes. Nothing is drawn where stderr is no terminal.
     pub(crate) fn bytes(what: &'static str) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(RATE));
-        let style = ProgressStyle::with_template(
+        Self::of(
+            what,
             "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} to go",
-        );
-        if let Ok(style) = style {
+        )
+    }
+
+    /// The same for blocks.
+    pub(crate) fn blocks(what: &'static str) -> Self {
+        Self::of(
+            what,
+            "{msg} {wide_bar} block {pos}/{len} {per_sec}, {eta} to go",
+        )
+    }
+
+    fn of(what: &'static str, template: &str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(RATE));
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.set_message(what);
         Self(bar)
     }
 
-    fn set(&self, done: u64, total: Option<u64>) {
+    /// So much is done.
+    pub(crate) fn set(&self, done: u64, total: Option<u64>) {
         if let Some(total) = total {
             self.0.set_length(total);
         }

@@ -10,6 +10,7 @@ pub mod genesis;
 mod gossip;
 pub mod home;
 pub mod init;
+pub mod inspect;
 pub mod lock;
 pub mod logging;
 pub mod namespace;

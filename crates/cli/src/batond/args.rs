@@ -42,9 +42,10 @@ pub(super) fn command() -> Command {
             Command::new("stop").about("Stop the node that runs on the home, and wait until it has stopped"),
         )
         .subcommand(super::namespaces::command())
+        .subcommand(super::inspect::command())
         .subcommand(super::testnet::command())
-        .subcommand(super::money::pay_command())
         .subcommand(super::tokens::command())
+        .subcommand(super::money::pay_command())
         .subcommand(super::money::upgrade_command())
         .subcommand(Command::new("version").about("Print the version"))
         .subcommand(

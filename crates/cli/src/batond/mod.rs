@@ -1,6 +1,7 @@
 //! The `batond` face: parses as bytomd does, calls the node's library, tells what came of it.
 
 mod args;
+mod inspect;
 mod money;
 mod namespaces;
 mod running;
@@ -52,6 +53,7 @@ pub fn main() -> ExitCode {
         "node" => running::node(home, &args::settings(given), &environment),
         "status" => running::status(&home),
         "stop" => running::stop(&home),
+        "check" => inspect::run(&home, given, &environment),
         "namespace" => namespaces::run(&home, given),
         "testnet" => testnet::run(given),
         "pay" => money::pay(&home, given),
