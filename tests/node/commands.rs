@@ -94,6 +94,54 @@ fn a_home_is_found_by_flag_environment_or_default() {
 }
 
 #[test]
+fn a_home_that_is_not_there_is_not_made_by_a_typing_error() {
+    let home = Home::empty();
+    for args in [
+        &["node", "--api_addr=127.0.0.1:0"][..],
+        &["status"],
+        &["stop"],
+        &["token", "list"],
+        &["check"],
+        &["config", "check"],
+    ] {
+        let said = home.batond(args);
+        assert_eq!(said.code, Some(1), "{args:?}: {said:?}");
+        let path = home.path();
+        let path = path.to_str().unwrap();
+        assert!(said.err.contains(path), "{args:?}: {said:?}");
+        assert!(!home.path().exists(), "{args:?}");
+    }
+    for args in [&["init"][..], &["status"]] {
+        let mut command = Command::new(BATOND);
+        let said = command.args(args).args(["--home", ""]).output().unwrap();
+        let said = Said::from(said);
+        assert_eq!(said.code, Some(1));
+        assert_eq!(said.err, "ERROR: flag needs an argument: --home\n");
+    }
+}
+
+#[test]
+fn a_network_is_at_an_address() {
+    let home = Home::empty();
+    for host in ["foo", "0.0.0.0", "127.0.0.1:80"] {
+        let output = home.path();
+        let output = output.to_str().unwrap();
+        let mut command = Command::new(BATOND);
+        let said = command
+            .args(["testnet", "--output", output, "--host", host])
+            .output()
+            .unwrap();
+        let said = Said::from(said);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(
+            said.err.contains("--host") && said.err.contains(host),
+            "{said:?}"
+        );
+        assert!(!home.path().exists());
+    }
+}
+
+#[test]
 fn a_node_that_cannot_start_says_what_to_do() {
     let home = Home::solonet();
     let config = fs::read_to_string(home.at("config.toml")).unwrap();

@@ -250,13 +250,16 @@ fn coded(number: u16) -> &'static str {
     known.map_or(NO_CODE, |(code, _)| code)
 }
 
-/// An error with all its causes.
+/// An error with all its causes; some name their causes themselves.
 pub(crate) fn told(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let told = error.to_string();
+        if !text.contains(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
         cause = error.source();
     }
     text

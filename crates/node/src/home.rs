@@ -34,7 +34,9 @@ impl Home {
         };
         let asked = flag
             .or_else(|| environment.get("TM_HOME"))
-            .or_else(|| supervised().flatten());
+            .or_else(|| supervised().flatten())
+            // a variable that is set to nothing says nothing
+            .filter(|asked| !asked.is_empty());
         match asked {
             Some(asked) => Self(expand(asked, users)),
             None => Self(users.unwrap_or(Path::new(".")).join(DEFAULT)),
@@ -178,6 +180,8 @@ mod tests {
         let set = Environment::from_iter([("HOME", "/home/me"), ("TMHOME", "/srv/a")]);
         assert_eq!(of(None, &set), Path::new("/srv/a"));
         assert_eq!(of(Some("/srv/b"), &set), Path::new("/srv/b"));
+        let empty = Environment::from_iter([("HOME", "/home/me"), ("TM_HOME", "")]);
+        assert_eq!(of(None, &empty), Path::new("/home/me/.batond"));
         let nowhere = Environment::default();
         assert_eq!(of(None, &nowhere), Path::new("./.batond"));
     }

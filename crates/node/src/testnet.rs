@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use std::{fs, io};
@@ -30,7 +31,7 @@ pub struct Wish {
     /// What its addresses begin with.
     pub prefix: Prefix,
     /// The address of the machine, which peers dial.
-    pub host: String,
+    pub host: IpAddr,
     /// The API of the first node; the others and the ports for peers follow, two for each node.
     pub base_port: u16,
     /// The least time between blocks, in milliseconds.
@@ -58,6 +59,11 @@ pub enum TestnetError {
     /// Too few or too many.
     #[error("{0} validators: 1 to {MAX_VALIDATORS} wanted")]
     Validators(usize),
+    /// Nobody can be dialled there.
+    #[error(
+        "--host {0}: nodes dial each other at it, so that it must be one address of this machine"
+    )]
+    Host(IpAddr),
     /// Ports end at 65535.
     #[error("{validators} nodes have two ports each: from {base} on there are not as many")]
     Ports {
@@ -108,8 +114,8 @@ pub fn make(wish: &Wish) -> Result<Vec<Member>, TestnetError> {
         .enumerate()
         .map(|(index, (api, p2p))| Member {
             home: wish.output.join(format!("node{index}")),
-            api: format!("{}:{api}", wish.host),
-            p2p: format!("{}:{p2p}", wish.host),
+            api: SocketAddr::new(wish.host, *api).to_string(),
+            p2p: SocketAddr::new(wish.host, *p2p).to_string(),
         })
         .collect();
     for (index, (member, key)) in members.iter().zip(keys).enumerate() {
@@ -152,6 +158,9 @@ fn check(wish: &Wish) -> Result<Vec<(u16, u16)>, TestnetError> {
     if !(1..=MAX_VALIDATORS).contains(&validators) {
         return Err(TestnetError::Validators(validators));
     }
+    if wish.host.is_unspecified() {
+        return Err(TestnetError::Host(wish.host));
+    }
     let base = wish.base_port;
     let ports = (0..validators).map(|index| {
         let api = u16::try_from(index * 2).ok()?;
@@ -178,6 +187,7 @@ fn begin(wish: &Wish, keys: &[NodeKey]) -> Result<Genesis, TestnetError> {
         prefix: wish.prefix,
         genesis_timestamp_ms: now_ms,
         block_interval_ms: wish.block_interval_ms,
+        max_time_offset_ms: crate::genesis::max_time_offset_ms(wish.block_interval_ms),
         max_block_gas: wish.max_block_gas.unwrap_or(like.max_block_gas),
         max_validators: keys.len().max(like.max_validators),
         federation,
@@ -187,7 +197,6 @@ fn begin(wish: &Wish, keys: &[NodeKey]) -> Result<Genesis, TestnetError> {
     let mut left = genesis::BYTOM_SUPPLY_NEU;
     for (address, amount) in &wish.fund {
         let refuse = |what: String| TestnetError::Fund {
-        max_time_offset_ms: crate::genesis::max_time_offset_ms(wish.block_interval_ms),
             address: address.clone(),
             what,
         };
@@ -265,7 +274,7 @@ mod tests {
             output: output.to_owned(),
             chain_id: "wisdom".to_owned(),
             prefix: Prefix::WISDOM,
-            host: "127.0.0.1".to_owned(),
+            host: IpAddr::from([127, 0, 0, 1]),
             base_port: free.local_addr().unwrap().port().min(60_000),
             block_interval_ms: 1_000,
             max_block_gas: None,

@@ -6,8 +6,8 @@ mod money;
 mod namespaces;
 mod running;
 mod testnet;
-
 mod tokens;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
@@ -42,6 +42,10 @@ pub fn main() -> ExitCode {
     let trace = given.get_flag("trace");
     let environment = Environment::of_process();
     let flag = given.get_one::<String>("home").map(String::as_str);
+    if flag.is_some_and(str::is_empty) {
+        err("ERROR: flag needs an argument: --home\n");
+        return ExitCode::FAILURE;
+    }
     let home = Home::find(flag, &environment).absolute();
     let done = match name {
         "init" => init(&home, given),
@@ -49,19 +53,19 @@ pub fn main() -> ExitCode {
             out(&format!("{}\n", baton_node::VERSION));
             Ok(())
         }
+        "check" => inspect::run(&home, given, &environment),
         "config" => config_check(&home, given, &environment),
         "node" => running::node(home, &args::settings(given), &environment),
         "status" => running::status(&home),
         "stop" => running::stop(&home),
-        "check" => inspect::run(&home, given, &environment),
         "namespace" => namespaces::run(&home, given),
+        "token" => tokens::run(&home, given, &environment),
         "testnet" => testnet::run(given),
         "pay" => money::pay(&home, given),
         "upgrade" => money::upgrade(&home, given),
         other => unreachable!("{other} is not in the command line"),
     };
     match done {
-        "token" => tokens::run(&home, given, &environment),
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.tell(trace);

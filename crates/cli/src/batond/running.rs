@@ -22,6 +22,12 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs the node of a home until it is told to stop.
 pub(super) fn node(home: Home, flags: &Flags, environment: &Environment) -> Result<(), Failure> {
+    if !home.path().is_dir() {
+        return Err(Failure::plain(format!(
+            "there is no directory {}; is --home right? `batond init` makes a home",
+            home.path().display()
+        )));
+    }
     let configuration = Configuration::load(home, flags, environment).map_err(Failure::of)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

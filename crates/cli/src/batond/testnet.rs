@@ -1,5 +1,6 @@
 //! `batond testnet`: a network of one's own.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use baton_node::testnet::{Wish, make};
@@ -39,7 +40,8 @@ pub(super) fn command() -> Command {
                 .long("host")
                 .value_name("IP")
                 .default_value("127.0.0.1")
-                .help("The address of this machine at which nodes listen and dial each other"),
+                .value_parser(value_parser!(IpAddr))
+                .help("The IP address of this machine at which nodes listen and dial each other"),
         )
         .arg(
             Arg::new("chain-id")
@@ -92,7 +94,7 @@ pub(super) fn run(given: &ArgMatches) -> Result<(), Failure> {
         output: PathBuf::from(text("output")),
         chain_id: text("chain-id"),
         prefix: text("address-prefix").parse().map_err(Failure::of)?,
-        host: text("host"),
+        host: *given.get_one("host").expect("it has a default"),
         base_port: *given.get_one("base-port").expect("it has a default"),
         block_interval_ms: *given
             .get_one("block-interval-ms")

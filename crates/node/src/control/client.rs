@@ -18,6 +18,9 @@ pub enum ControlError {
     /// Nobody listens.
     #[error("no node runs on {}", .0.display())]
     NotRunning(PathBuf),
+    /// There is no home.
+    #[error("there is no directory {}; is --home right? `batond init` makes a home", .0.display())]
+    NoHome(PathBuf),
     /// The socket fails.
     #[error("asking the node at {}: {source}", .path.display())]
     Io {
@@ -45,6 +48,9 @@ pub fn ask(
     request: &Request,
     limit: Duration,
 ) -> Result<serde_json::Value, ControlError> {
+    if !home.path().is_dir() {
+        return Err(ControlError::NoHome(home.path().to_owned()));
+    }
     let path = home.socket();
     let io = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {

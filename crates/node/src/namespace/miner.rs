@@ -78,7 +78,7 @@ impl Miner {
         let program = self.proposer.program();
         let to = program.map(|program| self.address(&program));
         match self.payee() {
-            Payee::NodeKey => warn!(
+            Payee::NodeKey => info!(
                 to,
                 "rewards go to the node key's own address until there is an account or a mining_address"
             ),
