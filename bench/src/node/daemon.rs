@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How a home is made.
 #[derive(Debug, Clone, Default)]
 pub struct HomeOptions {
-    /// What the genesis gives, instead of what a solonet's gives: the `outputs` of a `genesis.json`.
+    /// What the genesis gives, before what a solonet's gives to the node's key: the `outputs` of a `genesis.json`.
     pub outputs: Vec<Value>,
     /// Parameters of the `genesis.json` that are other than a solonet's.
     pub params: Vec<(&'static str, Value)>,
@@ -91,7 +91,8 @@ impl Home {
             .with_context(|| format!("reading what init wrote to {}", path.display()))?;
         let mut genesis: Value = serde_json::from_str(&text)?;
         if !options.outputs.is_empty() {
-            genesis["outputs"] = Value::from(options.outputs.clone());
+            let given = genesis["outputs"].as_array().cloned().unwrap_or_default();
+            genesis["outputs"] = [options.outputs.clone(), given].concat().into();
         }
         for (name, value) in &options.params {
             genesis["params"][*name] = value.clone();
@@ -198,6 +199,11 @@ impl Daemon {
             .ask("set-mining", &json!({ "is_mining": true }))
             .await?;
         self.wait_height(1).await
+    }
+
+    /// How high the chain is.
+    pub async fn height(&self) -> Result<u64> {
+        height_of(&mut self.client()).await
     }
 
     /// Waits until the chain has this height.

@@ -2,8 +2,10 @@
 
 mod client;
 mod daemon;
+mod fan;
 mod purse;
 
 pub use client::{Client, ClientError};
 pub use daemon::{Daemon, Home, HomeOptions};
+pub use fan::{FAN, fan_out};
 pub use purse::{Coin, FEE_NEU, Purse};

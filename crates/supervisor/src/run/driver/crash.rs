@@ -9,6 +9,10 @@ pub(super) fn crash() {
 }
 
 /// The fault points after each stage, recorded or with nothing to record: `supervisor::<stage>`.
+#[allow(
+    clippy::match_same_arms,
+    reason = "without fault points each arm is nothing"
+)]
 pub(super) fn crash_after(stage: crate::upgrade::Stage) {
     use crate::upgrade::Stage as S;
     match stage {
