@@ -20,7 +20,7 @@ use crate::listen::{InheritError, MAX_SHAREABLES, Name, Shareables};
 use crate::sys::{self, AdoptError, Expect};
 
 /// The variables of the protocol. A successor must not inherit them: they speak of its predecessor.
-const VARIABLES: [&str; 4] = [
+pub(crate) const VARIABLES: [&str; 4] = [
     "LISTEN_PID",
     "LISTEN_FDS",
     "LISTEN_FDNAMES",
@@ -28,7 +28,7 @@ const VARIABLES: [&str; 4] = [
 ];
 
 /// The first number (`SD_LISTEN_FDS_START`).
-const FIRST: RawFd = 3;
+pub(crate) const FIRST: RawFd = 3;
 
 /// What the service manager calls a descriptor that has no name (`sd_listen_fds_with_names(3)`).
 const UNNAMED: &str = "unknown";
@@ -69,9 +69,20 @@ pub enum ActivationError {
     Inherit(#[from] InheritError),
 }
 
-/// Takes all descriptors that the service manager passed to this process into the table, and answers how many. They are marked
-/// close-on-exec first of all, so that no child of this process gets them.
+/// Takes all descriptors that the service manager passed to this process into the table, and answers how many.
 pub(crate) fn inherit(table: &mut Shareables) -> Result<usize, ActivationError> {
+    let adopted = adopt()?;
+    let names = distinct(adopted.iter().map(|(_, name)| name.as_str()))?;
+    let count = names.len();
+    for ((descriptor, _), name) in adopted.into_iter().zip(names) {
+        table.inherit_activated(&name.to_string(), descriptor)?;
+    }
+    Ok(count)
+}
+
+/// All descriptors that the service manager passed to this process, with their names; several may have one name. They are marked
+/// close-on-exec first of all, so that no child of this process gets them.
+pub(crate) fn adopt() -> Result<Vec<(OwnedFd, String)>, ActivationError> {
     let variable = |name: &str| std::env::var(name).ok();
     let passed = passed(
         variable("LISTEN_PID").as_deref(),
@@ -92,13 +103,7 @@ pub(crate) fn inherit(table: &mut Shareables) -> Result<usize, ActivationError> 
             }
         }
     }
-    let adopted = without_twins(adopted)?;
-    let names = distinct(adopted.iter().map(|(_, name)| name.as_str()))?;
-    let count = names.len();
-    for ((descriptor, _), name) in adopted.into_iter().zip(names) {
-        table.inherit_activated(&name.to_string(), descriptor)?;
-    }
-    Ok(count)
+    Ok(without_twins(adopted)?)
 }
 
 /// Keeps the variables of the protocol from a child.
@@ -179,7 +184,7 @@ fn number(variable: &'static str, value: &str, limit: u32) -> Result<u32, Activa
 /// not a group of two.
 fn without_twins(
     descriptors: Vec<(OwnedFd, String)>,
-) -> Result<Vec<(OwnedFd, String)>, ActivationError> {
+) -> Result<Vec<(OwnedFd, String)>, InheritError> {
     let mut seen = BTreeSet::new();
     let mut kept = Vec::with_capacity(descriptors.len());
     for (descriptor, name) in descriptors {

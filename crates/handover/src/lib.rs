@@ -11,6 +11,7 @@ mod describe;
 pub mod directory;
 mod error;
 mod exclusive;
+pub mod foreign;
 mod gate;
 mod handover;
 mod held;

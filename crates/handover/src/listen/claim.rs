@@ -160,7 +160,7 @@ fn wrapped<T>(
     wrap(obtained).map_err(|source| ListenError::Use { name, source })
 }
 
-fn inet(kind: Kind, address: SocketAddr) -> Wanted {
+pub(super) fn inet(kind: Kind, address: SocketAddr) -> Wanted {
     Wanted {
         kind,
         address: Address::Inet(address),
@@ -168,7 +168,7 @@ fn inet(kind: Kind, address: SocketAddr) -> Wanted {
     }
 }
 
-fn local(name: &str, kind: Kind, address: &UnixAddress) -> Result<Wanted, ListenError> {
+pub(super) fn local(name: &str, kind: Kind, address: &UnixAddress) -> Result<Wanted, ListenError> {
     let address = address.absolute().map_err(|source| ListenError::Path {
         name: name.to_owned(),
         source,

@@ -14,6 +14,7 @@ mod bind;
 mod claim;
 mod datagram;
 mod error;
+mod lone;
 mod name;
 mod path;
 mod tcp;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::datagram::{UdpSocket, UnixDatagram};
 pub use self::error::{InheritError, ListenError};
+pub(crate) use self::lone::{Lone, tcp as lone_tcp, unix as lone_unix};
 pub(crate) use self::name::{MAX_SHAREABLES, Name};
 pub(crate) use self::path::FileId;
 pub use self::tcp::TcpListener;

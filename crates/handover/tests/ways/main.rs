@@ -5,6 +5,7 @@ mod harness;
 
 mod begin;
 mod chat;
+mod foreign;
 mod held;
 mod http;
 mod moves;
