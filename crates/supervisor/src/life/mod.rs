@@ -19,24 +19,20 @@
 //! is due is not decided here but in [`crate::due`]; what comes next in an upgrade, in
 //! [`crate::upgrade::machine`].
 
+pub(crate) mod crashes;
 mod relay;
 mod stopping;
 mod words;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::plan::Plan;
 use crate::upgrade::{self, Journal, Machine, Step, Way};
 
+use crashes::Crashes;
+pub use crashes::{CRASH_LIMIT, CRASH_WINDOW, MAX_BACK_OFF};
 pub use words::{Action, Ended, Event, Exit, Now, Purpose, Settings, Signal, Timer};
 
-/// How many crashes within [`CRASH_WINDOW`] end the restarts.
-pub const CRASH_LIMIT: usize = 5;
-/// The window of [`CRASH_LIMIT`].
-pub const CRASH_WINDOW: Duration = Duration::from_mins(10);
-/// The longest wait before a restart.
-pub const MAX_BACK_OFF: Duration = Duration::from_mins(1);
 /// An upgrade whose node gives no height is taken as confirmed after this.
 pub const OUTLIVED: Duration = Duration::from_mins(10);
 
@@ -111,8 +107,7 @@ enum Why {
 pub struct Life {
     settings: Settings,
     state: State,
-    crashes: VecDeque<Duration>,
-    attempt: u32,
+    crashes: Crashes,
 }
 
 impl Life {
@@ -124,8 +119,7 @@ impl Life {
                 ended: None,
                 upgrade: None,
             },
-            crashes: VecDeque::new(),
-            attempt: 0,
+            crashes: Crashes::default(),
         }
     }
 

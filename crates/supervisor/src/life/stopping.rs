@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Action, CRASH_LIMIT, CRASH_WINDOW, Ended, Event, Exit, Life, MAX_BACK_OFF, Now, Signal, State,
-    Timer, Why,
-};
+use super::{Action, Ended, Event, Exit, Life, Now, Signal, State, Timer, Why, crashes};
 use crate::config::RestartPolicy;
 use crate::upgrade::{self, Machine};
 
@@ -124,25 +121,13 @@ impl Life {
         if !restart {
             return vec![Action::Exit(Exit::Node(ended))];
         }
-        while self
-            .crashes
-            .front()
-            .is_some_and(|crash| now.mono.saturating_sub(*crash) > CRASH_WINDOW)
-        {
-            self.crashes.pop_front();
-        }
-        self.crashes.push_back(now.mono);
-        if self.crashes.len() >= CRASH_LIMIT {
+        let Some(attempt) = self.crashes.count(now.mono) else {
             return vec![Action::Exit(Exit::CrashLoop(ended))];
-        }
-        self.attempt = u32::try_from(self.crashes.len()).unwrap_or(u32::MAX);
-        let after = Duration::from_secs(1 << (self.attempt - 1).min(6)).min(MAX_BACK_OFF);
+        };
+        let after = crashes::back_off(attempt);
         self.state = State::BackingOff { upgrade };
         vec![
-            Action::Restarting {
-                after,
-                attempt: self.attempt,
-            },
+            Action::Restarting { after, attempt },
             Action::Arm(Timer::BackOff, after),
         ]
     }

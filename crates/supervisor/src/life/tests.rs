@@ -430,8 +430,7 @@ fn a_successor_that_fails_leaves_the_node_and_the_upgrade_waits() {
     let mut stopped = Life {
         settings: life.settings,
         state: life.state.clone(),
-        crashes: VecDeque::new(),
-        attempt: 0,
+        crashes: Crashes::default(),
     };
     let actions = life.step(Event::Retry(Way::Relay), at(70));
     assert!(matches!(&actions[0], Action::Record(j) if j.failure.is_none()));

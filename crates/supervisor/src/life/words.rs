@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::upgrade::{self, Journal, Step, Way};
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ended {
     /// With this exit code.
     Code(i32),
@@ -16,7 +16,7 @@ pub enum Ended {
 }
 
 /// A signal that concerns the node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// Ask it to end.
     Term,
