@@ -9,6 +9,7 @@ mod handover;
 mod plans;
 mod processes;
 mod relay;
+mod serve;
 mod support;
 mod telling;
 mod upstream;

@@ -7,6 +7,7 @@ use std::io;
 
 use baton_supervisor::config::go_text;
 use baton_supervisor::life::{CRASH_LIMIT, CRASH_WINDOW, Ended, Exit};
+use baton_supervisor::serve;
 
 use crate::context::Face;
 
@@ -19,6 +20,8 @@ pub(crate) enum Ending {
     Supervised(Exit),
     /// It ran one of the node's other commands.
     OneShot(Ended),
+    /// It held a server's sockets.
+    Served(serve::Ending),
     /// It found something wrong, and has told.
     Wrong,
 }
@@ -29,6 +32,20 @@ impl Ending {
         match self {
             Self::Done | Self::Wrong => None,
             Self::OneShot(ended) => error_of(*ended),
+            Self::Served(ending) => match &ending.exit {
+                serve::Exit::Server(ended) => {
+                    error_of(*ended).map(|how| format!("the server ended: {how}"))
+                }
+                serve::Exit::Stopped => None,
+                serve::Exit::NeverReady(_) => {
+                    Some(format!("the server never became ready: {}", ending.why))
+                }
+                serve::Exit::CrashLoop(_) => Some(format!(
+                    "the server ended {CRASH_LIMIT} times within {} minutes and is not started again; the last time: {}",
+                    CRASH_WINDOW.as_secs() / 60,
+                    ending.why
+                )),
+            },
             Self::Supervised(exit) => match exit {
                 Exit::Node(ended) => error_of(*ended),
                 Exit::Stopped | Exit::LeftDown => None,
@@ -47,6 +64,9 @@ impl Ending {
 
     /// The exit code.
     pub(crate) fn code(&self, face: Face) -> u8 {
+        if let Self::Served(ending) = self {
+            return u8::try_from(ending.exit.code()).unwrap_or(1);
+        }
         let nodes_own = match self {
             Self::OneShot(ended) | Self::Supervised(Exit::Node(ended) | Exit::CrashLoop(ended)) => {
                 Some(*ended)

@@ -23,6 +23,7 @@ pub mod node;
 pub mod plan;
 pub mod records;
 pub mod run;
+pub mod serve;
 pub mod skip;
 pub mod stage;
 pub mod telling;

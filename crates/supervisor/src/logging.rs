@@ -48,6 +48,8 @@ pub struct Settings {
     pub colors: bool,
     /// How the time is spelled.
     pub time_format: TimeFormat,
+    /// What every line names as its module, as upstream's do.
+    pub module: Option<&'static str>,
     /// The least severe level that is printed.
     pub level: LevelFilter,
     /// A value of [`LEVEL_VARIABLE`] that is none of its values and was passed over.
@@ -57,15 +59,27 @@ pub struct Settings {
 impl Settings {
     /// The settings of a configuration, and of the variables `NO_COLOR` and [`LEVEL_VARIABLE`].
     pub fn new(config: &Config, env: &Env) -> Self {
+        let environment = Self::of_environment(env, config.time_format);
+        Self {
+            disabled: config.disable_logs,
+            colors: config.color_logs && environment.colors,
+            module: Some("cosmovisor"),
+            ..environment
+        }
+    }
+
+    /// Those variables' settings, where there is no configuration.
+    pub fn of_environment(env: &Env, time_format: TimeFormat) -> Self {
         let level = env
             .non_empty(LEVEL_VARIABLE)
             .map(|level| level.to_string_lossy().into_owned());
         let parsed = level.as_ref().map(|level| level.parse());
         Self {
-            disabled: config.disable_logs,
+            disabled: false,
             // https://no-color.org
-            colors: config.color_logs && env.non_empty("NO_COLOR").is_none(),
-            time_format: config.time_format,
+            colors: env.non_empty("NO_COLOR").is_none(),
+            time_format,
+            module: None,
             level: match parsed {
                 Some(Ok(level)) => level,
                 _ => LevelFilter::INFO,
@@ -109,6 +123,7 @@ where
             colors: settings.colors,
             time_format: settings.time_format,
         },
+        module: settings.module,
         zone: local_zone(),
         writer,
     };
@@ -128,6 +143,7 @@ fn local_zone() -> TimeZone {
 
 struct Console<F> {
     style: Style,
+    module: Option<&'static str>,
     zone: TimeZone,
     writer: F,
 }
@@ -141,9 +157,10 @@ where
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut values = Values::default();
         event.record(&mut values);
-        values
-            .fields
-            .push(("module".to_owned(), Value::Text("cosmovisor".to_owned())));
+        if let Some(module) = self.module {
+            let value = Value::Text(module.to_owned());
+            values.fields.push(("module".to_owned(), value));
+        }
         let line = Line {
             time: Zoned::new(Timestamp::now(), self.zone.clone()),
             level: *event.metadata().level(),

@@ -11,6 +11,7 @@ use crate::commands::backup::{BackupArgs, RestoreArgs, RollbackArgs};
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::handover::{GenerationsArgs, UpgradeArgs};
 use crate::commands::reload::{ReloadArgs, RetryArgs};
+use crate::commands::serve::ServeArgs;
 use crate::commands::tell::{EventsArgs, StatusArgs};
 use crate::demo;
 use crate::top::TopArgs;
@@ -154,6 +155,12 @@ pub(crate) enum Command {
     ///
     /// See `status` for what failed. The next start of the supervisor tries again as well.
     Retry(RetryArgs),
+    /// Hold the sockets of any server, and restart or replace it without refusing a connection
+    ///
+    /// For servers that take sockets as systemd passes them (`LISTEN_FDS`), or nginx. What follows `--` is the server, which has to stay
+    /// in the foreground. HUP, USR2 or `serve reload` start the next process beside the old one; a server that dies is started again
+    /// while connections wait. Ends with the server's exit code.
+    Serve(Box<ServeArgs>),
     /// Ask a running server to hand over to a new process of its own
     ///
     /// For servers built with baton-handover, whatever they serve; it has nothing to do with the
@@ -275,6 +282,11 @@ mod tests {
             "baton version -o json --cosmovisor-only",
             "baton upgrade /run/web --exec new --timeout 30s --json",
             "baton generations /run/web --json",
+            "baton serve --listen http=127.0.0.1:80 --name web -- nginx -g x",
+            "baton serve --listen http --ready-notify --state-dir x -- status",
+            "baton serve status --name web --json",
+            "baton serve reload --state-dir x -- y --z",
+            "baton serve stop",
             "baton -c x config",
             "baton config -c x --home y --name z",
         ] {
@@ -284,6 +296,9 @@ mod tests {
             "baton",
             "baton bogus",
             "baton init",
+            "baton serve --listen http=127.0.0.1:80",
+            "baton serve --listen :80 -- x",
+            "baton serve --restart sometimes -- x",
             "baton add-batch-upgrade",
             "baton add-batch-upgrade --upgrade-list a --upgrade-file b",
         ] {

@@ -6,12 +6,15 @@ mod man;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use baton_handover::foreign;
 use baton_supervisor::config::Env;
 use baton_supervisor::life::Exit;
 use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command, Format, HomeFlags, part};
-use crate::commands::{self, Outcome, backup, doctor, handover, reload, stage, tell, version};
+use crate::commands::{
+    self, Outcome, backup, doctor, handover, reload, serve, stage, tell, version,
+};
 use crate::completion;
 use crate::console::err;
 use crate::context::{Context, Face};
@@ -21,11 +24,17 @@ use crate::top;
 
 /// Does what the process's arguments ask for.
 ///
-/// Called as `mocknode` it is the practice node, which is how the demo comes by its binaries.
+/// Called as `mocknode` it is the practice node, which is how the demo comes by its binaries; started by `serve` it becomes the server.
 pub fn main() -> ExitCode {
     let called = std::env::args_os().next().unwrap_or_default();
     if std::path::Path::new(&called).file_name() == Some("mocknode".as_ref()) {
         return baton_mocknode::main();
+    }
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|word| word == foreign::WORD) {
+        let error = foreign::become_program(args);
+        err(&format!("error: {error}\n"));
+        return ExitCode::from(error.code());
     }
     let (ours, nodes) = part(std::env::args_os().collect());
     let mut cli = match Cli::try_parse_from(ours) {
@@ -86,6 +95,7 @@ fn act(context: Context, command: Command) -> Outcome {
         Command::Doctor(args) => doctor::doctor(&context, &args),
         Command::Reload(args) => reload::reload(&context, &args),
         Command::Retry(args) => reload::retry(&context, &args),
+        Command::Serve(args) => serve::run(&context, *args),
         Command::Upgrade(args) => handover::upgrade(args),
         Command::Generations(args) => handover::generations(&args),
         Command::Demo(args) => {

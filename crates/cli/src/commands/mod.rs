@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod handover;
 pub(crate) mod reload;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod stage;
 pub(crate) mod tell;
 pub(crate) mod version;

@@ -62,7 +62,7 @@ impl fmt::Display for Relay {
 }
 
 /// Whether a node that ends by itself is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum RestartPolicy {
     /// The supervisor ends with it.
     #[default]
@@ -74,7 +74,8 @@ pub enum RestartPolicy {
 }
 
 impl RestartPolicy {
-    const NAMED: [(&'static str, Self); 3] = [
+    /// Each by its name.
+    pub const NAMED: [(&'static str, Self); 3] = [
         ("never", Self::Never),
         ("on-failure", Self::OnFailure),
         ("always", Self::Always),

@@ -8,8 +8,9 @@ use rustix::process::{
     Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid,
 };
 
-use super::identity;
+use super::{identity, spawn};
 use crate::facts::ProcessId;
+use crate::life;
 
 /// How long a killed process may take to be gone. Longer means that it hangs in the kernel.
 const KILLED: Duration = Duration::from_secs(10);
@@ -18,6 +19,11 @@ const POLL: Duration = Duration::from_millis(10);
 /// Ends what is left of a node's process group: asks, waits `grace`, kills, and waits until
 /// nothing is left.
 pub async fn clear(leader: i32, grace: Duration) -> Result<(), String> {
+    clear_by(life::Signal::Term, leader, grace).await
+}
+
+/// The same, asking by another signal.
+pub async fn clear_by(ask: life::Signal, leader: i32, grace: Duration) -> Result<(), String> {
     let Some(group) = Pid::from_raw(leader) else {
         return Ok(());
     };
@@ -25,7 +31,7 @@ pub async fn clear(leader: i32, grace: Duration) -> Result<(), String> {
         return Ok(());
     }
     let asked = Instant::now();
-    let _ = kill_process_group(group, Signal::TERM);
+    let _ = kill_process_group(group, spawn::system(ask));
     while asked.elapsed() < grace {
         if is_gone(group) {
             return Ok(());

@@ -187,7 +187,7 @@ pub fn number(signal: Signal) -> i32 {
     system(signal).as_raw()
 }
 
-fn system(signal: Signal) -> rustix::process::Signal {
+pub(crate) fn system(signal: Signal) -> rustix::process::Signal {
     use rustix::process::Signal as S;
     match signal {
         Signal::Term => S::TERM,

@@ -50,13 +50,13 @@ pub enum ControlError {
 
 /// The bound socket's name. It goes when this is dropped, unless another has taken it.
 #[derive(Debug)]
-pub(super) struct Name {
+pub(crate) struct Name {
     path: PathBuf,
     identity: (u64, u64),
 }
 
 /// Binds the socket in `dir`, which is made if need be.
-pub(super) fn bind(dir: &Path) -> Result<(UnixListener, Name), ControlError> {
+pub(crate) fn bind(dir: &Path) -> Result<(UnixListener, Name), ControlError> {
     let io = |doing, path: &Path| {
         let path = path.to_owned();
         move |source: io::Error| ControlError::Io {

@@ -30,7 +30,7 @@ mod page;
 mod patient;
 pub mod reader;
 mod routes;
-mod serve;
+pub(crate) mod serve;
 pub mod status;
 mod status_apply;
 mod status_text;

@@ -20,18 +20,18 @@ const BUFFER_BYTES: usize = 16 << 10;
 
 /// The limits of a server.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ServeLimits {
+pub(crate) struct ServeLimits {
     /// Connections at a time. As many more are told that there is no room; others are closed.
-    pub(super) connections: usize,
+    pub(crate) connections: usize,
     /// For how long a client may keep its request's head.
-    pub(super) head: Duration,
+    pub(crate) head: Duration,
     /// For how long a client may take nothing of its answer.
-    pub(super) stall: Duration,
+    pub(crate) stall: Duration,
 }
 
 /// Serves until `stop` says so, then lets the answers under way end. `no_room` answers those who
 /// come when there are too many already.
-pub(super) async fn serve<L: Listener>(
+pub(crate) async fn serve<L: Listener>(
     mut listener: L,
     router: Router,
     no_room: Router,

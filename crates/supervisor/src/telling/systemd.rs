@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fmt, io};
 
+use baton_handover::Monotonic;
 use sd_notify::NotifyState;
 
 use super::words;
@@ -61,6 +62,12 @@ impl Notifier {
     /// The service is up.
     pub fn ready(&self) {
         self.send(&[NotifyState::Ready]);
+    }
+
+    /// Another process is put in the place of the one that serves, until [`ready`](Self::ready) is said again.
+    pub fn reloading(&self, at: Monotonic) {
+        let at = NotifyState::MonotonicUsec(at.as_micros().into());
+        self.send(&[NotifyState::Reloading, at]);
     }
 
     /// The service is going down, which may take this long.
