@@ -1,6 +1,7 @@
 //! The engine that a node holds.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -12,10 +13,11 @@ use tracing::info;
 
 use crate::error::ConsensusError;
 use crate::guard::Guard;
+use crate::host::Proposals;
 use crate::key::NodeKey;
 use crate::parts::Parts;
 use crate::proposer::ProposerHandle;
-use crate::run::Run;
+use crate::run::{Role, Run};
 use crate::settings::EngineSettings;
 use crate::silence::{Silence, role};
 use crate::status::{Board, Figures, Status};
@@ -23,38 +25,57 @@ use crate::supervise::supervise;
 use crate::swarm::{Ear, Swarm, from_net};
 use crate::voices::Missing;
 
-/// The consensus of one chain, running. Stop it with [`Engine::stop`]; dropped, it is aborted where it stands, as by a
-/// crash.
+/// The consensus of one chain. Stop it with [`Engine::stop`]; dropped, it is aborted where it stands, as by a crash.
+///
+/// It has two halves: [`Engine::open`] takes what only one process may have, and fails if something is wrong with it;
+/// [`Engine::begin`] takes part. In between nothing is signed and nothing said, so that all of it can be given back.
 #[derive(Debug)]
-pub struct Engine(Driver<Lane>);
+pub struct Engine(Driver<Network, Lane>);
 
 /// An engine on any network.
-pub(crate) struct Driver<E> {
+pub(crate) struct Driver<S: Swarm, E> {
     chain: Chain,
     pub(crate) board: Arc<Board>,
     pub(crate) guard: Option<Arc<Guard>>,
-    stop: Option<oneshot::Sender<()>>,
-    task: Option<JoinHandle<E>>,
+    proposals: Arc<Proposals>,
+    settings: EngineSettings,
+    stage: Stage<S, E>,
+}
+
+/// How far an engine is.
+enum Stage<S: Swarm, E> {
+    /// It has all that it needs.
+    Open(Box<Parts<S>>),
+    /// It takes part.
+    Running {
+        stop: oneshot::Sender<()>,
+        task: JoinHandle<E>,
+    },
+    /// It could not begin, or has stopped.
+    Over,
 }
 
 impl Engine {
-    /// Starts consensus after the tip of `chain`.
+    /// Opens what consensus needs, after the tip of `chain`: the sign guard, the write-ahead log, the store of proposals.
     ///
-    /// `events` is the consensus lane of the network. With a `signer` this node votes and proposes at heights at which it
-    /// is one of the validators, and follows at all others; without one it follows. Blocks are committed to `chain` and
-    /// taken out of `pool` ([`Pool::block_committed`]): nobody else need do either.
-    pub async fn start(
+    /// With a `signer` this node votes and proposes at heights at which it is one of the validators, and follows at all
+    /// others; without one it follows. Blocks are committed to `chain` and taken out of `pool`
+    /// ([`Pool::block_committed`]): nobody else need do either.
+    pub async fn open(
         settings: EngineSettings,
         chain: Chain,
         pool: Pool,
         network: Network,
-        events: Lane,
         signer: Option<NodeKey>,
         proposer: ProposerHandle,
     ) -> Result<Self, ConsensusError> {
-        let driver =
-            Driver::start(settings, chain, pool, network, events, signer, proposer).await?;
+        let driver = Driver::open(settings, chain, pool, network, signer, proposer).await?;
         Ok(Self(driver))
+    }
+
+    /// Takes part from now on; `events` is the consensus lane of the network.
+    pub async fn begin(&mut self, events: Lane) -> Result<(), ConsensusError> {
+        self.0.begin(events).await
     }
 
     /// How consensus is doing.
@@ -83,6 +104,8 @@ impl Engine {
         Outlook {
             board: self.0.board.clone(),
             guard: self.0.guard.as_ref().map(Arc::downgrade),
+            proposals: Arc::downgrade(&self.0.proposals),
+            settings: self.0.settings.clone(),
         }
     }
 
@@ -102,7 +125,7 @@ impl Engine {
 
     /// Stops. When it returns the write-ahead log, the sign guard and the store of proposals are closed, so that another
     /// process may open them; nothing is signed, committed or published any more. Gives the lane back for another start;
-    /// `None` if the engine has panicked.
+    /// `None` if the engine has panicked, or had not begun.
     pub async fn stop(self) -> Option<Lane> {
         self.0.stop().await
     }
@@ -113,6 +136,8 @@ impl Engine {
 pub struct Outlook {
     board: Arc<Board>,
     guard: Option<Weak<Guard>>,
+    proposals: Weak<Proposals>,
+    settings: EngineSettings,
 }
 
 impl Outlook {
@@ -133,6 +158,40 @@ impl Outlook {
         self.board.voices.missing(Instant::now())
     }
 
+    /// Writes copies of all files of consensus below `data`, laid out as [`EngineSettings::new`] has them, while it goes on.
+    ///
+    /// The sign guard's comes last: it knows of every signature of which the write-ahead log tells.
+    pub fn copy_to(&self, data: &Path) -> Result<(), ConsensusError> {
+        let closed = || ConsensusError::Part {
+            part: "copy",
+            reason: "it is stopped".to_owned(),
+        };
+        let to = EngineSettings::new(data);
+        let failed = |path: PathBuf| {
+            move |source| ConsensusError::Directory {
+                path: path.clone(),
+                source,
+            }
+        };
+        std::fs::create_dir_all(&to.directory).map_err(failed(to.directory.clone()))?;
+        self.proposals
+            .upgrade()
+            .ok_or_else(closed)?
+            .copy_to(&to.fastsync)?;
+        for role in [Role::Following, Role::Signing] {
+            let (from, copy) = (self.settings.wal(role), to.wal(role));
+            if from.exists() {
+                std::fs::copy(&from, &copy).map_err(failed(copy))?;
+            }
+        }
+        if let Some(guard) = &self.guard {
+            let copy = to.guard();
+            let guard = guard.upgrade().ok_or_else(closed)?;
+            guard.copy_to(&copy).map_err(failed(copy))?;
+        }
+        Ok(())
+    }
+
     /// Figures for metrics.
     pub fn figures(&self) -> Figures {
         let mut figures = self.board.figures();
@@ -149,19 +208,15 @@ impl fmt::Debug for Outlook {
     }
 }
 
-impl<E> Driver<E> {
-    pub(crate) async fn start<S: Swarm>(
+impl<S: Swarm, E: Ear<S>> Driver<S, E> {
+    pub(crate) async fn open(
         settings: EngineSettings,
         chain: Chain,
         pool: Pool,
         swarm: S,
-        ear: E,
         signer: Option<NodeKey>,
         proposer: ProposerHandle,
-    ) -> Result<Self, ConsensusError>
-    where
-        E: Ear<S>,
-    {
+    ) -> Result<Self, ConsensusError> {
         let opening = {
             let chain = chain.clone();
             move || Parts::open(settings, chain, pool, swarm, signer, proposer)
@@ -171,8 +226,23 @@ impl<E> Driver<E> {
             part: "stores",
             reason: error.to_string(),
         })??;
-        let board = parts.board.clone();
-        let guard = parts.hand.as_ref().map(|hand| hand.guard.clone());
+        Ok(Self {
+            chain,
+            board: parts.board.clone(),
+            guard: parts.hand.as_ref().map(|hand| hand.guard.clone()),
+            proposals: parts.proposals.clone(),
+            settings: parts.settings.clone(),
+            stage: Stage::Open(Box::new(parts)),
+        })
+    }
+
+    pub(crate) async fn begin(&mut self, ear: E) -> Result<(), ConsensusError> {
+        let Stage::Open(parts) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return Err(ConsensusError::Part {
+                part: "engine",
+                reason: "it has begun before".to_owned(),
+            });
+        };
         let silence = Silence::first(&parts);
         let shown = silence.as_ref().map(|silence| silence.shown(parts.alone));
         parts.board.change(|status| status.abstains = shown);
@@ -184,16 +254,30 @@ impl<E> Driver<E> {
             }
         };
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(supervise(parts, first, ear, stopped));
-        Ok(Self {
-            chain,
-            board,
-            guard,
-            stop: Some(stop),
-            task: Some(task),
-        })
+        let task = tokio::spawn(supervise(*parts, first, ear, stopped));
+        self.stage = Stage::Running { stop, task };
+        Ok(())
     }
 
+    pub(crate) async fn stop(mut self) -> Option<E> {
+        let ear = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Open(parts) => {
+                parts.close().await;
+                None
+            }
+            Stage::Running { stop, task } => {
+                // it fails only if the task has ended already
+                let _ = stop.send(());
+                task.await.ok()
+            }
+            Stage::Over => None,
+        };
+        info!(tip = self.chain.tip().height, "consensus has stopped");
+        ear
+    }
+}
+
+impl<S: Swarm, E> Driver<S, E> {
     pub(crate) fn figures(&self) -> Figures {
         let mut figures = self.board.figures();
         if let Some(guard) = &self.guard {
@@ -201,28 +285,17 @@ impl<E> Driver<E> {
         }
         figures
     }
-
-    pub(crate) async fn stop(mut self) -> Option<E> {
-        // it fails only if the task has ended already
-        let _ = self.stop.take().map(|stop| stop.send(()));
-        let ear = match self.task.take() {
-            Some(task) => task.await.ok(),
-            None => None,
-        };
-        info!(tip = self.chain.tip().height, "consensus has stopped");
-        ear
-    }
 }
 
-impl<E> Drop for Driver<E> {
+impl<S: Swarm, E> Drop for Driver<S, E> {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
+        if let Stage::Running { task, .. } = &self.stage {
             task.abort();
         }
     }
 }
 
-impl<E> fmt::Debug for Driver<E> {
+impl<S: Swarm, E> fmt::Debug for Driver<S, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
             .field("status", &self.board.status())

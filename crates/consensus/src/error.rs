@@ -12,7 +12,7 @@ use crate::host::ProposalsError;
 /// Why consensus could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsensusError {
-    /// The directory of the write-ahead log and the sign guard.
+    /// The directory of the write-ahead log and the sign guard, or a copy of something in it.
     #[error("cannot create {}: {source}", .path.display())]
     Directory {
         /// The directory.

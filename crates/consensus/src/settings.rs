@@ -9,7 +9,7 @@ use crate::codec::MAX_BLOCKS;
 use crate::context::Patience;
 use crate::run::Role;
 
-/// Settings of [`Engine::start`](crate::Engine::start). The block interval is not among them: it is the chain's
+/// Settings of [`Engine::open`](crate::Engine::open). The block interval is not among them: it is the chain's
 /// ([`Params::block_interval_ms`](baton_ledger::Params)).
 #[derive(Debug, Clone)]
 pub struct EngineSettings {

@@ -209,7 +209,7 @@ struct Node {
     home: Option<TempDir>,
     chain: Chain,
     member: Member,
-    driver: Driver<MemberEar>,
+    driver: Driver<Member, MemberEar>,
 }
 
 impl Node {
@@ -236,17 +236,16 @@ impl Node {
         let (member, ear) = air.join(number);
         let mining = ProposerHandle::new(true, Some(program::p2wpkh(&[number; 20])));
         let signer = Some(key(number));
-        let driver = Driver::start(
+        let opening = Driver::open(
             settings,
             chain.clone(),
             pool,
             member.clone(),
-            ear,
             signer,
             mining,
-        )
-        .await
-        .unwrap();
+        );
+        let mut driver = opening.await.unwrap();
+        driver.begin(ear).await.unwrap();
         Self {
             home: None,
             chain,

@@ -102,6 +102,10 @@ impl GuardFile {
         }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn is_full(&self) -> bool {
         // one record is left for a floor
         self.used + 1 >= RECORDS

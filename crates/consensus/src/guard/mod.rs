@@ -314,6 +314,14 @@ impl Guard {
             .next_back()
     }
 
+    /// Copies the file as it is between two signatures.
+    pub(crate) fn copy_to(&self, path: &Path) -> std::io::Result<()> {
+        match &self.lock().file {
+            Some(file) => std::fs::copy(file.path(), path).map(drop),
+            None => Err(std::io::Error::other("the sign guard is closed")),
+        }
+    }
+
     /// The highest height of which it knows.
     pub(crate) fn highest(&self) -> u64 {
         self.lock().memory.highest()

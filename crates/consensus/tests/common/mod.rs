@@ -141,17 +141,16 @@ impl Node {
             consensus,
             transactions,
         } = events;
-        let engine = Engine::start(
+        let opening = Engine::open(
             self.settings.clone(),
             chain.clone(),
             pool.clone(),
             network.clone(),
-            consensus,
             self.validates.then(|| key(self.number)),
             self.proposer.clone(),
-        )
-        .await
-        .unwrap();
+        );
+        let mut engine = opening.await.unwrap();
+        engine.begin(consensus).await.unwrap();
         self.running = Some(Running {
             chain,
             pool,

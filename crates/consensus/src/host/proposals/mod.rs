@@ -134,6 +134,11 @@ impl Proposals {
         Ok(())
     }
 
+    /// Writes a copy of the store into a new file.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), ProposalsError> {
+        self.lock().store.copy_to(path)
+    }
+
     /// Closes the store: another process may open it.
     pub(crate) fn close(&self) {
         self.lock().store.close();

@@ -86,6 +86,33 @@ impl Store {
         written
     }
 
+    /// Writes a copy of it into a new file.
+    pub(super) fn copy_to(&self, path: &Path) -> Result<(), ProposalsError> {
+        let Held::Open(database) = &self.held else {
+            let path = self.path.clone();
+            return Err(ProposalsError::Closed { path });
+        };
+        let copying = || {
+            let from = database.begin_read()?;
+            let copy = Database::create(path)?;
+            let to = copy.begin_write()?;
+            {
+                let mut blocks = to.open_table(STORED)?;
+                for entry in from.open_table(STORED)?.iter()? {
+                    let (key, bytes) = entry?;
+                    blocks.insert(key.value(), bytes.value())?;
+                }
+                let mut announced = to.open_table(ANNOUNCED)?;
+                for entry in from.open_table(ANNOUNCED)?.iter()? {
+                    let (key, said) = entry?;
+                    announced.insert(key.value(), said.value())?;
+                }
+            }
+            Ok(to.commit()?)
+        };
+        guarded(copying).map_err(|error| ProposalsError::named(path, "copying into", error))
+    }
+
     /// Another process may open it.
     pub(super) fn close(&mut self) {
         self.held = Held::Closed;
