@@ -15,6 +15,7 @@ mod block;
 mod chain;
 mod check;
 mod commit;
+mod copy;
 mod draft;
 mod error;
 mod migration;
@@ -34,7 +35,8 @@ pub use chain::{Chain, Options};
 pub use error::{ChainError, Refused};
 pub use migration::{Migrate, Migrations, Snapshot};
 pub use pool::{
-    Admission, Origin, Pool, PoolError, PoolEvent, PoolSettings, PoolStats, Pooled, Reason, Refusal,
+    Admission, Origin, Packed, Pool, PoolError, PoolEvent, PoolSettings, PoolStats, Pooled, Reason,
+    Refusal,
 };
 pub use reader::{MerkleProof, Reader};
 pub use verify::{Verified, VerifyError};

@@ -77,6 +77,11 @@ impl Reader {
         })
     }
 
+    /// What it reads by.
+    pub(crate) fn of(&self) -> &ReadTransaction {
+        &self.transaction
+    }
+
     /// The last block in the snapshot.
     pub fn tip(&self) -> Tip {
         self.tip

@@ -52,7 +52,7 @@ fn a_transfer_waits_for_a_block() {
     assert_eq!(node.pool.total_bytes(), transfer.size());
     let output = transfer.entries().outputs[0].id;
     assert_eq!(node.pool.maker(&output).unwrap().0, pooled);
-    assert!(matches!(events.try_recv(), Ok(PoolEvent::Added(added)) if added == pooled));
+    assert!(matches!(events.try_recv(), Ok(PoolEvent::Added(added, _)) if added == pooled));
     let committed = node.advance();
     assert_eq!(*committed.transactions()[1], transfer);
     assert!(node.pool.is_empty() && node.pool.total_bytes() == 0);

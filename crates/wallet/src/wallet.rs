@@ -3,9 +3,12 @@
 //! Questions are answered from a snapshot and disturb nobody. Changes are decided on a snapshot and committed as one
 //! batch while the writer's lock is held, so that no two changes are decided on the same state.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use baton_ledger::Params;
@@ -15,7 +18,7 @@ use crate::{
     layout,
     pool::Pool,
     reservation::Reservations,
-    store::{Draft, Snapshot, Store},
+    store::{self, Draft, RedbSettings, Snapshot, Store},
 };
 
 /// A page of a list.
@@ -126,6 +129,11 @@ impl Wallet {
     /// What is in the store now.
     pub(crate) fn read(&self) -> Result<Box<dyn Snapshot>, WalletError> {
         Ok(self.store.snapshot()?)
+    }
+
+    /// Writes a copy of the store into a new file, which a [`RedbStore`](crate::store::RedbStore) opens.
+    pub fn copy_to(&self, path: &Path) -> Result<(), WalletError> {
+        Ok(store::copy(&*self.read()?, path, RedbSettings::WALLET)?)
     }
 
     /// Decides on what is there and commits the decision, unless it is an error or changes nothing.

@@ -88,7 +88,7 @@ impl Book {
     }
 
     /// Adds a transaction that is not here, conflicts with none and whose parents are here or in the chain.
-    pub(super) fn add(&mut self, pooled: Arc<Pooled>) {
+    pub(super) fn add(&mut self, pooled: Arc<Pooled>) -> Ticket {
         let ticket = self.next;
         self.next += 1;
         self.bytes += pooled.bytes.len();
@@ -108,6 +108,23 @@ impl Book {
             self.plan = Some(ticket);
         }
         self.waiting.insert(ticket, pooled);
+        ticket
+    }
+
+    /// The number of the next one.
+    pub(super) fn next(&self) -> Ticket {
+        self.next
+    }
+
+    /// Leaves out numbers up to this one; a smaller one changes nothing.
+    pub(super) fn set_next(&mut self, next: Ticket) {
+        self.next = self.next.max(next);
+    }
+
+    /// Those with this number and later ones, with their numbers.
+    pub(super) fn since(&self, ticket: Ticket) -> impl Iterator<Item = (Ticket, &Arc<Pooled>)> {
+        let since = self.waiting.range(ticket..);
+        since.map(|(ticket, pooled)| (*ticket, pooled))
     }
 
     /// Notes that a transaction was found valid for a block at `height`, and what gas it uses there.

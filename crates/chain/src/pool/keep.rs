@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use baton_ledger::DecodeError;
@@ -14,7 +15,7 @@ use baton_ledger::hash::sha3_256;
 use baton_ledger::{Hash, Transaction};
 
 use super::refusal::PoolError;
-use super::{Origin, Pool};
+use super::{Origin, Pool, Pooled};
 
 const MAGIC: &[u8] = b"baton pool 1\n";
 
@@ -32,23 +33,24 @@ fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PoolError
     }
 }
 
+/// What waits, written down for another process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Packed {
+    /// Transactions, as in the file.
+    pub waiting: Vec<u8>,
+    /// Their numbers.
+    pub numbers: Vec<u64>,
+    /// The number of the next one.
+    pub next: u64,
+    /// Orphans, in the same form.
+    pub orphans: Vec<u8>,
+}
+
 impl Pool {
     /// Writes what waits to a file, for the next start; how many transactions that are. To be called at a stop.
     pub fn keep(&self, path: &Path) -> Result<usize, PoolError> {
         let waiting = self.all();
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(self.shared.chain.genesis_hash().as_bytes());
-        for pooled in &waiting {
-            let since = pooled.arrived.duration_since(UNIX_EPOCH);
-            let millis = since.map_or(0, |since| since.as_millis());
-            let millis = u64::try_from(millis).unwrap_or(0);
-            let len = u32::try_from(pooled.bytes.len()).expect("a transaction fits into a block");
-            bytes.extend_from_slice(&millis.to_le_bytes());
-            bytes.extend_from_slice(&len.to_le_bytes());
-            bytes.extend_from_slice(&pooled.bytes);
-        }
-        let hash = sha3_256(&[&bytes]);
-        bytes.extend_from_slice(hash.as_bytes());
+        let bytes = encode(self.shared.chain.genesis_hash(), &waiting);
         let mut beside = path.to_owned().into_os_string();
         beside.push(".new");
         let beside = Path::new(&beside);
@@ -66,6 +68,33 @@ impl Pool {
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
         synced.map_err(file("syncing", directory))?;
         Ok(waiting.len())
+    }
+
+    /// Writes down all that waits, orphans too, with the numbers by which listeners know what they have heard of.
+    pub fn pack(&self) -> Packed {
+        let genesis = self.shared.chain.genesis_hash();
+        let (waiting, next) = self.since(0);
+        let (numbers, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        Packed {
+            waiting: encode(genesis, &waiting),
+            numbers,
+            next,
+            orphans: encode(genesis, &self.orphans()),
+        }
+    }
+
+    /// Takes what is still good of what another pool of this chain has packed.
+    pub fn unpack(&self, packed: &Packed) -> Result<(), PoolError> {
+        let genesis = self.shared.chain.genesis_hash();
+        let waiting = decode(&packed.waiting, genesis).map_err(PoolError::packed)?;
+        let orphans = decode(&packed.orphans, genesis).map_err(PoolError::packed)?;
+        let (found, waits) = (waiting.len(), orphans.len());
+        let answers = self.admit(waiting, Origin::Peer, false, &packed.numbers);
+        self.places().book.set_next(packed.next);
+        let taken = answers.iter().filter(|answer| answer.is_ok()).count();
+        self.admit(orphans, Origin::Peer, true, &[]);
+        tracing::info!(found, taken, orphans = waits, "the pool was brought along");
+        Ok(())
     }
 
     /// Takes what is still good of what was kept.
@@ -104,7 +133,7 @@ impl Pool {
             waited.map_or(true, |waited| waited <= lifetime)
         });
         // they were taken before, whatever they pay; whose parents are gone was committed or is lost
-        let answers = self.admit(young.collect(), Origin::Peer, false);
+        let answers = self.admit(young.collect(), Origin::Peer, false, &[]);
         let taken = answers
             .iter()
             .filter(|answer| answer.as_ref().is_ok_and(|admission| !admission.orphan));
@@ -124,6 +153,23 @@ enum KeptError {
     Genesis(Hash),
     #[error(transparent)]
     Decode(#[from] DecodeError),
+}
+
+fn encode(genesis: Hash, transactions: &[Arc<Pooled>]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(genesis.as_bytes());
+    for pooled in transactions {
+        let since = pooled.arrived.duration_since(UNIX_EPOCH);
+        let millis = since.map_or(0, |since| since.as_millis());
+        let millis = u64::try_from(millis).unwrap_or(0);
+        let len = u32::try_from(pooled.bytes.len()).expect("a transaction fits into a block");
+        bytes.extend_from_slice(&millis.to_le_bytes());
+        bytes.extend_from_slice(&len.to_le_bytes());
+        bytes.extend_from_slice(&pooled.bytes);
+    }
+    let hash = sha3_256(&[&bytes]);
+    bytes.extend_from_slice(hash.as_bytes());
+    bytes
 }
 
 fn decode(bytes: &[u8], genesis: Hash) -> Result<Vec<(Transaction, SystemTime)>, KeptError> {

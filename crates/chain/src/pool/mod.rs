@@ -35,6 +35,7 @@ use crate::reader::Reader;
 use judge::{Judged, judge};
 use place::Places;
 
+pub use keep::Packed;
 pub(crate) use pooled::spent;
 pub use pooled::{Admission, Origin, PoolEvent, PoolStats, Pooled};
 pub use refusal::{PoolError, Reason, Refusal};
@@ -107,15 +108,17 @@ impl Pool {
     ) -> Vec<Result<Admission, Refusal>> {
         let now = SystemTime::now();
         let transactions = transactions.into_iter().map(|each| (each, now)).collect();
-        self.admit(transactions, origin, true)
+        self.admit(transactions, origin, true, &[])
     }
 
-    /// Takes transactions that arrived when it is said; orphans only if they are wanted.
+    /// Takes transactions that arrived when it is said; orphans only if they are wanted. They get these numbers, if any are
+    /// given.
     fn admit(
         &self,
         transactions: Vec<(Transaction, SystemTime)>,
         origin: Origin,
         orphans: bool,
+        numbers: &[u64],
     ) -> Vec<Result<Admission, Refusal>> {
         let count = transactions.len();
         let reader = match self.shared.chain.read() {
@@ -136,6 +139,9 @@ impl Pool {
                 }
             };
             for judged in judged.by_ref().take(PLACED_AT_ONCE) {
+                if let Some(number) = numbers.get(answers.len()) {
+                    placing.number(*number);
+                }
                 answers.push(judged.and_then(|judged| match judged {
                     Looked::Known(id) => Ok(known(id)),
                     Looked::Good(judged) => placing.place(judged, orphans),
@@ -178,6 +184,19 @@ impl Pool {
     /// All transactions, in the order of arrival.
     pub fn all(&self) -> Vec<Arc<Pooled>> {
         self.places().book.all().cloned().collect()
+    }
+
+    /// Those that wait and came with this number or later, with their numbers, and the number of the next one.
+    pub fn since(&self, number: u64) -> (Vec<(u64, Arc<Pooled>)>, u64) {
+        let places = self.places();
+        let since = places.book.since(number);
+        let since = since.map(|(number, pooled)| (number, pooled.clone()));
+        (since.collect(), places.book.next())
+    }
+
+    /// All orphans, in the order of arrival.
+    fn orphans(&self) -> Vec<Arc<Pooled>> {
+        self.places().orphans.all().cloned().collect()
     }
 
     /// The transaction in the pool that makes an output, with the output's number.

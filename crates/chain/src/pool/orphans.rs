@@ -40,6 +40,12 @@ impl Orphans {
         self.bytes
     }
 
+    /// In the order in which they came.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Pooled>> {
+        let kept = self.order.values().filter_map(|id| self.kept.get(id));
+        kept.map(|orphan| &orphan.pooled)
+    }
+
     pub(super) fn contains(&self, id: &Hash) -> bool {
         self.kept.contains_key(id)
     }

@@ -115,6 +115,11 @@ impl Placing<'_> {
         self.reader().tip().height + 1
     }
 
+    /// The next one that is taken in has this number.
+    pub(super) fn number(&mut self, next: u64) {
+        self.places.book.set_next(next);
+    }
+
     /// Takes a transaction in, and the orphans that waited for it.
     pub(super) fn place(&mut self, judged: Judged, orphans: bool) -> Result<Admission, Refusal> {
         let Judged { pooled, mut inputs } = judged;
@@ -189,9 +194,10 @@ impl Placing<'_> {
                 max_bytes: settings.max_bytes,
             });
         }
-        book.add(pooled.clone());
+        let number = book.add(pooled.clone());
         // nobody need listen
-        let _ = self.shared.events.send(PoolEvent::Added(pooled.clone()));
+        let added = PoolEvent::Added(pooled.clone(), number);
+        let _ = self.shared.events.send(added);
         Ok(admission)
     }
 

@@ -71,8 +71,8 @@ pub(crate) fn spent(transaction: &Mapped) -> impl Iterator<Item = Hash> {
 /// What happened in the pool.
 #[derive(Debug, Clone)]
 pub enum PoolEvent {
-    /// A transaction was taken, or the parents of an orphan came.
-    Added(Arc<Pooled>),
+    /// A transaction was taken, or the parents of an orphan came; with its number, which grows by one with each.
+    Added(Arc<Pooled>, u64),
     /// A transaction left.
     Removed(Hash, Reason),
 }

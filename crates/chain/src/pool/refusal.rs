@@ -136,7 +136,17 @@ pub enum PoolError {
         #[source]
         source: std::io::Error,
     },
+    /// What another pool has packed makes no sense.
+    #[error("what waits for a block was not brought along whole: {0}")]
+    Packed(String),
     /// The chain could not be read.
     #[error(transparent)]
     Chain(#[from] ChainError),
+}
+
+impl PoolError {
+    #[expect(clippy::needless_pass_by_value, reason = "it is given by `map_err`")]
+    pub(super) fn packed(error: impl ToString) -> Self {
+        Self::Packed(error.to_string())
+    }
 }

@@ -21,6 +21,7 @@ use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::block::StoredBlock;
 use crate::chain::Chain;
+use crate::copy;
 use crate::error::ChainError;
 use crate::reader::Reader;
 use crate::store::{Store, guarded};
@@ -317,6 +318,17 @@ impl Tracer {
             note(transaction, state.scanned)
         })?;
         state.noted = tip.height;
+        Ok(())
+    }
+
+    /// Writes a copy of the store into a new file.
+    pub fn copy_to(&self, path: &Path) -> Result<(), TraceError> {
+        let store = &self.shared.store;
+        let read = store.read()?;
+        copy::copy(store, path, &read, |from, to| {
+            copy::table(from, to, META)?;
+            copy::table(from, to, INSTANCES)
+        })?;
         Ok(())
     }
 

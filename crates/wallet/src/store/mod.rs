@@ -4,6 +4,7 @@
 //! which after [`Store::commit`] is there whole, also after a loss of power, or not at all. Everything the wallet
 //! decides is decided on a snapshot and written as one batch; that is its only commit point.
 
+mod copy;
 mod draft;
 mod memory;
 mod redb;
@@ -11,6 +12,7 @@ mod redb;
 use std::{collections::BTreeMap, path::PathBuf};
 
 pub use self::{
+    copy::copy,
     memory::MemoryStore,
     redb::{RedbSettings, RedbStore},
 };
