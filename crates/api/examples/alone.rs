@@ -209,7 +209,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         move || {
             while let Ok(event) = events.blocking_recv() {
                 match event {
-                    PoolEvent::Added(pooled) => {
+                    PoolEvent::Added(pooled, _) => {
                         let transaction = pooled.transaction.transaction();
                         if let Err(error) = wallet.add_unconfirmed(transaction, Timestamp::now()) {
                             eprintln!("{error}");

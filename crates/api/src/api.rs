@@ -1,8 +1,16 @@
 //! The API of one namespace.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{namespace::Namespace, parts::Parts, settings::ApiSettings, websocket};
+
+/// How long WebSockets and requests may take to let go of the parts.
+const LET_GO: Duration = Duration::from_secs(3);
+/// How often it is looked whether they have.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The API of one namespace. Cheap to clone; all clones are the same API.
 ///
@@ -43,6 +51,20 @@ impl Api {
     /// How many requests are being answered.
     pub fn in_hand(&self) -> usize {
         self.namespace.gate.in_hand()
+    }
+
+    /// Has all WebSockets packed up for another process, and takes no more. When it returns nothing but this, if it is the
+    /// last of its clones, has the parts that it was made of; false if somebody did not let go of them in time.
+    pub async fn retire(&self) -> bool {
+        self.namespace.sockets.retire();
+        let deadline = Instant::now() + LET_GO;
+        while Arc::strong_count(&self.namespace) > 1 {
+            if Instant::now() > deadline {
+                return false;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        true
     }
 
     /// Closes all WebSockets, with a close frame, and takes no more. Returns when they are gone or have had their time.

@@ -93,6 +93,18 @@ impl Fault {
         Self::transport(StatusCode::INTERNAL_SERVER_ERROR, "BTM000", "not Found")
     }
 
+    /// The namespace is not open yet, or not any more.
+    pub(crate) fn starting() -> Self {
+        let detail = "the node is starting or stopping: try again";
+        Self::transport(StatusCode::SERVICE_UNAVAILABLE, "BTM000", detail)
+    }
+
+    /// The request reached a process that has handed over meanwhile.
+    pub(crate) fn moved() -> Self {
+        let detail = "another process serves now: try again";
+        Self::transport(StatusCode::SERVICE_UNAVAILABLE, "BTM000", detail)
+    }
+
     /// The same, with what was being done before it.
     pub(crate) fn context(mut self, doing: &str) -> Self {
         let (Self::Refused(Refused { detail, .. }) | Self::Transport(Transport { detail, .. })) =

@@ -27,4 +27,4 @@ pub use parts::{
 };
 pub use records::RecordsError;
 pub use settings::{ApiSettings, Limits, WebSocketSettings};
-pub use site::{GLOBAL, Site};
+pub use site::{Door, GLOBAL, Site};

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use baton_wallet::store::{Batch, Order, RedbSettings, RedbStore, Store, StoreError};
+use baton_wallet::store::{self, Batch, Order, RedbSettings, RedbStore, Store, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Memory for pages of the file.
@@ -36,6 +36,7 @@ pub enum RecordsError {
 #[derive(Debug)]
 pub(crate) struct Records<R> {
     store: RedbStore,
+    settings: RedbSettings,
     /// Held while a change is decided and written.
     writing: Mutex<()>,
     all: RwLock<BTreeMap<String, R>>,
@@ -68,6 +69,7 @@ impl<R: Serialize + DeserializeOwned + Clone> Records<R> {
         }
         Ok(Self {
             store,
+            settings,
             writing: Mutex::default(),
             all: RwLock::new(all),
         })
@@ -76,6 +78,12 @@ impl<R: Serialize + DeserializeOwned + Clone> Records<R> {
     /// What there is now, by name.
     pub(crate) fn all(&self) -> RwLockReadGuard<'_, BTreeMap<String, R>> {
         self.all.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a copy of the file.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), RecordsError> {
+        let now = self.store.snapshot()?;
+        Ok(store::copy(&*now, path, self.settings)?)
     }
 
     /// Decides on what there is and writes the record of this name, or removes it. What was decided holds for readers once it

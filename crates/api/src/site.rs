@@ -1,11 +1,13 @@
 //! All namespaces of a node behind one address.
 
 use std::{
+    any::Any,
     collections::HashMap,
     convert::Infallible,
     pin::Pin,
     sync::{Arc, PoisonError, RwLock},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::http::{HeaderValue, Request, Response, StatusCode};
@@ -16,23 +18,42 @@ use baton_handover::{
 };
 use bytes::Bytes;
 use hyper::body::Body as HttpBody;
+use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::{
     api::Api,
     fault::Fault,
+    parts::Later,
     serve::{Body, response},
 };
 
 /// The namespace whose API is at the root.
 pub const GLOBAL: &str = "global";
 
+/// How long a request waits for the namespaces while a handover has them closed.
+const WAIT: Duration = Duration::from_mins(1);
+
+/// Lets a request in for as long as the value lives; `None` once another process has the namespaces. It may wait while
+/// nobody has them.
+pub type Door = Arc<dyn Fn() -> Later<'static, Option<Box<dyn Any + Send>>> + Send + Sync>;
+
 /// The APIs of a node: that of `global` at the root, those of the others at `/ns/<name>/`. Cheap to clone; all clones are the same.
 ///
-/// Namespaces come and go while it is served.
-#[derive(Debug, Clone, Default)]
+/// Namespaces come and go while it is served. Requests go through its [`Door`], so that none is lost while a handover
+/// has the namespaces closed.
+#[derive(Clone, Default)]
 pub struct Site {
     mounted: Arc<RwLock<Mounted>>,
+    door: Option<Door>,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site")
+            .field("mounted", &self.mounted)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +66,15 @@ impl Site {
     /// A site without namespaces.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same site with a door before it.
+    #[must_use]
+    pub fn behind(&self, door: Door) -> Self {
+        Self {
+            mounted: self.mounted.clone(),
+            door: Some(door),
+        }
     }
 
     /// From now on the namespace's requests go to this API.
@@ -93,14 +123,7 @@ impl Site {
     fn find(&self, path: &str) -> Result<(Api, usize), Fault> {
         let mounted = self.mounted.read().unwrap_or_else(PoisonError::into_inner);
         let Some(rest) = path.strip_prefix("/ns/") else {
-            let starting = || {
-                Fault::transport(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "BTM000",
-                    "the node is starting or stopping: try again",
-                )
-            };
-            return Ok((mounted.global.clone().ok_or_else(starting)?, 0));
+            return Ok((mounted.global.clone().ok_or_else(Fault::starting)?, 0));
         };
         let name = rest.split('/').next().unwrap_or_default();
         let api = mounted.others.get(name).cloned();
@@ -126,23 +149,41 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.find(request.uri().path()) {
-            Ok((api, skip)) => Box::pin(async move { Ok(api.answer(request, skip).await) }),
-            Err(fault) => {
-                let mut response = match request.uri().path() {
-                    // the process is there, but cannot be sent work
-                    "/healthz" => response::plain(
-                        StatusCode::OK,
-                        HeaderValue::from_static("application/json"),
-                        &b"{\"status\":\"ok\",\"phase\":\"starting\"}\n"[..],
-                    ),
-                    _ => response::of(Err(fault)),
-                };
-                response::guard(response.headers_mut());
-                Box::pin(std::future::ready(Ok(response)))
-            }
-        }
+        let site = self.clone();
+        Box::pin(async move {
+            // who looks whether the process lives does not wait
+            let door = site
+                .door
+                .as_ref()
+                .filter(|_| request.uri().path() != "/healthz");
+            let held = match door {
+                Some(door) => timeout(WAIT, door()).await.unwrap_or_default(),
+                None => Some(Box::new(()) as Box<dyn Any + Send>),
+            };
+            let Some(_held) = held else {
+                return Ok(absent(&request, Fault::moved()));
+            };
+            Ok(match site.find(request.uri().path()) {
+                Ok((api, skip)) => api.answer(request, skip).await,
+                Err(fault) => absent(&request, fault),
+            })
+        })
     }
+}
+
+/// What is answered when there is no namespace to answer.
+fn absent<B>(request: &Request<B>, fault: Fault) -> Response<Body> {
+    let mut response = match request.uri().path() {
+        // the process is there, but cannot be sent work
+        "/healthz" => response::plain(
+            StatusCode::OK,
+            HeaderValue::from_static("application/json"),
+            &b"{\"status\":\"ok\",\"phase\":\"starting\"}\n"[..],
+        ),
+        _ => response::of(Err(fault)),
+    };
+    response::guard(response.headers_mut());
+    response
 }
 
 /// Closes new connections while there are as many as there may be.

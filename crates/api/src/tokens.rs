@@ -86,6 +86,11 @@ impl Tokens {
         .map(Self)
     }
 
+    /// Writes a copy of the file.
+    pub fn copy_to(&self, path: &Path) -> Result<(), RecordsError> {
+        self.0.copy_to(path)
+    }
+
     /// Makes a token. Its secret is in the answer and nowhere else. Waits for the disk.
     pub fn create(&self, id: &str, kind: &str) -> Result<Token, TokenError> {
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';

@@ -66,6 +66,11 @@ impl Feeds {
         .map(Self)
     }
 
+    /// Writes a copy of the file.
+    pub fn copy_to(&self, path: &Path) -> Result<(), RecordsError> {
+        self.0.copy_to(path)
+    }
+
     /// Makes a feed. Waits for the disk.
     pub fn create(&self, alias: &str, filter: &str) -> Result<Feed, FeedError> {
         let feed = Feed::new(alias, filter)?;

@@ -42,14 +42,37 @@ pub(crate) struct Sockets {
     most: u32,
     room: Arc<Semaphore>,
     news: broadcast::Sender<Arc<NewTransaction>>,
-    closing: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
+}
+
+/// What is to become of the WebSockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Open,
+    /// They go to another process, or come back to this one when its parts are open again.
+    Retired,
+    /// They are closed.
+    Closing,
 }
 
 /// A transaction that came into the pool, and how that is told.
 #[derive(Debug)]
 pub(crate) struct NewTransaction {
     pooled: Arc<Pooled>,
+    /// Its number among all that came into the pool.
+    number: u64,
     message: Message,
+}
+
+impl NewTransaction {
+    fn new(pooled: Arc<Pooled>, number: u64) -> Self {
+        let message = notification::transaction(&pooled);
+        Self {
+            pooled,
+            number,
+            message,
+        }
+    }
 }
 
 impl Sockets {
@@ -59,13 +82,19 @@ impl Sockets {
             most,
             room: Arc::new(Semaphore::new(settings.connections)),
             news: broadcast::channel(settings.queue.max(1)).0,
-            closing: watch::channel(false).0,
+            stage: watch::channel(Stage::Open).0,
         }
+    }
+
+    /// Has all WebSockets give themselves, and takes no more.
+    pub(crate) fn retire(&self) {
+        self.stage.send_replace(Stage::Retired);
+        self.room.close();
     }
 
     /// Closes all WebSockets and takes no more.
     pub(crate) async fn close(&self) {
-        self.closing.send_replace(true);
+        self.stage.send_replace(Stage::Closing);
         let all_gone = self.room.acquire_many(self.most);
         if timeout(GOODBYE, all_gone).await.is_err() {
             tracing::warn!("some websockets did not say goodbye in time");
@@ -104,14 +133,14 @@ async fn plain(response: axum::response::Response) -> Response<Body> {
 
 /// Tells the WebSockets what happens, and serves those that a predecessor moved in, until they are closed.
 pub(crate) async fn run(namespace: &Arc<Namespace>) {
-    let mut closing = namespace.sockets.closing.subscribe();
+    let mut stage = namespace.sockets.stage.subscribe();
     let mut events = namespace.parts.pool.events();
     let kind = namespace.parts.websockets.clone();
     let (mut arriving, mut telling) = (true, true);
     loop {
         tokio::select! {
             biased;
-            _ = closing.wait_for(|closing| *closing) => return,
+            _ = stage.wait_for(|stage| *stage != Stage::Open) => return,
             arrival = kind.arrival(), if arriving => match arrival {
                 Some((parcel, seat)) => match WebSocket::resume(parcel, seat) {
                     Ok(socket) => serve_moved(namespace, socket),
@@ -123,7 +152,7 @@ pub(crate) async fn run(namespace: &Arc<Namespace>) {
                 None => arriving = false,
             },
             event = events.recv(), if telling => match event {
-                Ok(PoolEvent::Added(pooled)) => tell(&namespace.sockets, pooled),
+                Ok(PoolEvent::Added(pooled, number)) => tell(&namespace.sockets, pooled, number),
                 Ok(PoolEvent::Removed(..)) => {}
                 Err(RecvError::Lagged(missed)) => {
                     tracing::warn!(missed, "news of the pool came too fast for the websockets");
@@ -140,13 +169,12 @@ fn serve_moved(namespace: &Arc<Namespace>, socket: WebSocket) {
     tokio::spawn(Session::new(namespace, socket, room).serve());
 }
 
-fn tell(sockets: &Sockets, pooled: Arc<Pooled>) {
+fn tell(sockets: &Sockets, pooled: Arc<Pooled>, number: u64) {
     if sockets.news.receiver_count() == 0 {
         return;
     }
-    let message = notification::transaction(&pooled);
     // nobody listening any more is no fault
     let _ = sockets
         .news
-        .send(Arc::new(NewTransaction { pooled, message }));
+        .send(Arc::new(NewTransaction::new(pooled, number)));
 }

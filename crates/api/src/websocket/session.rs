@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use baton_chain::Pooled;
 use baton_handover::{
     connections::Asked,
     websocket::{CloseCode, Event, Message, WebSocket},
@@ -16,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{NewTransaction, notification, request::Wish, subscription::Subscription};
+use super::{NewTransaction, Stage, notification, request::Wish, subscription::Subscription};
 use crate::{fault::Fault, namespace::Namespace, table::Lane};
 
 /// How long a client may take nothing of what it is sent.
@@ -35,6 +36,10 @@ pub(super) struct Session {
     queue: VecDeque<Queued>,
     /// The news of the pool.
     news: broadcast::Receiver<Arc<NewTransaction>>,
+    /// The number of the next transaction of the pool of which it has not heard.
+    next_number: u64,
+    /// News of transactions before this number are none: they were found in the pool.
+    news_from: u64,
     /// News that this client will not get.
     dropped: u64,
     /// When it was last asked whether it is there.
@@ -63,6 +68,9 @@ enum Kind {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Label {
     subscription: Subscription,
+    /// The first transaction of the pool of which it has not heard, by number.
+    #[serde(default)]
+    next_number: Option<u64>,
     /// What was not sent yet.
     live: Vec<String>,
     dropped: u64,
@@ -74,7 +82,7 @@ enum Wake {
     News(Result<Arc<NewTransaction>, RecvError>),
     Block,
     Quiet,
-    Closing,
+    Stage,
 }
 
 /// How a session ends.
@@ -102,15 +110,37 @@ impl Session {
             message: Message::text(text),
             kind: Kind::Live,
         });
-        Self {
+        let news = namespace.sockets.news.subscribe();
+        let pool = &namespace.parts.pool;
+        let (missed, next) = pool.since(label.next_number.unwrap_or(u64::MAX));
+        let mut this = Self {
             queue: live.collect(),
             subscription: label.subscription,
             dropped: label.dropped,
+            next_number: next,
+            news_from: 0,
             asked: None,
-            news: namespace.sockets.news.subscribe(),
+            news,
             socket: socket.message_limit(settings.message_bytes),
             namespace: Arc::clone(namespace),
             _room: room,
+        };
+        if let Some(from) = label.next_number {
+            this.catch_up(missed, next.saturating_sub(from));
+            this.news_from = next;
+        }
+        this
+    }
+
+    /// Hears of what came into the pool while it moved; so many came in all.
+    fn catch_up(&mut self, missed: Vec<(u64, Arc<Pooled>)>, came: u64) {
+        if !self.subscription.wants_transactions() {
+            return;
+        }
+        // what has left the pool again is not told any more
+        self.dropped += came.saturating_sub(missed.len() as u64);
+        for (number, pooled) in missed {
+            self.learn(Ok(Arc::new(NewTransaction::new(pooled, number))));
         }
     }
 
@@ -145,6 +175,15 @@ impl Session {
         }
     }
 
+    /// Whether the WebSocket stays here.
+    fn stay(&self) -> Result<(), End> {
+        match *self.namespace.sockets.stage.borrow() {
+            Stage::Open => Ok(()),
+            Stage::Retired => Err(End::Move),
+            Stage::Closing => Err(End::Close),
+        }
+    }
+
     /// Waits for something to do.
     async fn idle(&mut self) -> Result<(), End> {
         let namespace = Arc::clone(&self.namespace);
@@ -162,18 +201,18 @@ impl Session {
             return self.queue_block(next).await;
         }
         let blocks = self.subscription.next_height().is_some();
-        let mut closing = namespace.sockets.closing.subscribe();
+        let mut stage = namespace.sockets.stage.subscribe();
         let quiet = tokio::time::sleep_until(self.patience().into());
         let wake = tokio::select! {
             biased;
-            _ = closing.wait_for(|closing| *closing) => Wake::Closing,
+            _ = stage.wait_for(|stage| *stage != Stage::Open) => Wake::Stage,
             event = self.socket.next() => Wake::Event(event),
             _ = tips.changed(), if blocks => Wake::Block,
             news = self.news.recv() => Wake::News(news),
             () = quiet => Wake::Quiet,
         };
         match wake {
-            Wake::Closing => Err(End::Close),
+            Wake::Stage => self.stay(),
             Wake::Event(event) => self.hear(event),
             Wake::Block => Ok(()),
             Wake::News(news) => {
@@ -230,9 +269,7 @@ impl Session {
                 Ok(Err(_)) => return Err(End::Gone),
                 Err(_) if stalled.elapsed() > STALL => return Err(End::Silent),
                 Err(_) => {
-                    if *self.namespace.sockets.closing.borrow() {
-                        return Err(End::Close);
-                    }
+                    self.stay()?;
                     // this goes on writing too
                     if let Ok(event) = timeout(SLICE, self.socket.next()).await {
                         self.hear(event)?;
@@ -281,6 +318,12 @@ impl Session {
     }
 
     fn learn(&mut self, news: Result<Arc<NewTransaction>, RecvError>) {
+        if let Ok(news) = &news {
+            if news.number < self.news_from {
+                return;
+            }
+            self.next_number = self.next_number.max(news.number + 1);
+        }
         match news {
             Ok(news) if self.subscription.wants_transactions() => {
                 let feeds = &self.namespace.parts.feeds;
@@ -307,6 +350,8 @@ impl Session {
         let chain = self.namespace.parts.chain.clone();
         let read = move || chain.block(height).map_err(Fault::from);
         let Ok(Some(block)) = self.namespace.lanes.run(Lane::Read, read).await else {
+            // it was closed for another process, to which the client goes too
+            self.stay()?;
             // the store cannot be read, which is said in the log; the client comes back or waits for help
             return Err(End::Close);
         };
@@ -332,15 +377,15 @@ impl Session {
     }
 
     /// Packs the WebSocket up for the next process.
+    ///
+    /// News that it has not heard yet it hears there: they are in the pool, which goes along.
     fn give(self) {
         let mut label = Label {
             subscription: self.subscription,
+            next_number: Some(self.next_number),
             live: Vec::new(),
             dropped: self.dropped,
         };
-        if label.subscription.wants_transactions() {
-            label.dropped += self.news.len() as u64;
-        }
         let mut room = MAX_LABEL;
         for queued in self
             .queue

@@ -351,7 +351,7 @@ impl World {
         let mut events = self.events.lock().unwrap();
         while let Ok(event) = events.try_recv() {
             match event {
-                PoolEvent::Added(pooled) => {
+                PoolEvent::Added(pooled, _) => {
                     let now = jiff::Timestamp::now();
                     let transaction = pooled.transaction.transaction();
                     self.wallet.add_unconfirmed(transaction, now).unwrap();
