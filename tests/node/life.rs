@@ -10,10 +10,10 @@ use rustix::process::Signal;
 use crate::support::{Home, wait};
 
 /// The steps of a start as they must follow each other.
-const STEPS: [&str; 16] = [
+const STEPS: [&str; 17] = [
     "logging",
-    "lock",
     "listeners",
+    "lock",
     "network parameters",
     "store core",
     "store accesstoken",
@@ -23,10 +23,11 @@ const STEPS: [&str; 16] = [
     "wallet",
     "peers",
     "mining address",
-    "consensus",
-    "proposer",
+    "sign guard",
     "api",
     "control socket",
+    "consensus",
+    "proposer",
 ];
 
 /// The parts in the order in which they stop.

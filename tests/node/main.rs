@@ -2,10 +2,12 @@
 //!
 //! `support` makes homes and runs nodes on them; every other file is one subject.
 
+mod clients;
 mod commands;
 mod keeping;
 mod life;
 mod namespaces;
 mod network;
+mod relay;
 mod support;
 mod upgrades;

@@ -242,7 +242,20 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // after a handover another process is the node
+        let holder = fs::read_to_string(self.home.join("LOCK")).unwrap_or_default();
+        let holder = holder.trim().parse().ok();
+        if let Some(pid) = holder.and_then(rustix::process::Pid::from_raw)
+            && fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()))
+                .is_ok_and(|line| contains(&line, self.home.as_os_str().as_encoded_bytes()))
+        {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
     }
+}
+
+fn contains(line: &[u8], part: &[u8]) -> bool {
+    line.windows(part.len()).any(|window| window == part)
 }
 
 /// Posts to a server and reads until it closes; the status and the body.

@@ -1,7 +1,7 @@
 //! The home: one directory with everything that a chain of this node needs, laid out as bytomd's.
 //!
 //! ```text
-//! config.toml  genesis.json  node_key.txt  LOCK  batond.sock
+//! config.toml  genesis.json  node_key.txt  LOCK  batond.sock  handover/
 //! keystore/  log/  data/{core,accesstoken,txfeeds,wallet,trace,fastsync}.redb  data/{consensus/,pool,peers.json,bans.json}
 //! namespaces/<name>/…            the same again
 //! ```
@@ -75,6 +75,11 @@ impl Home {
     /// Where a running node is asked and told.
     pub fn socket(&self) -> PathBuf {
         self.0.join("batond.sock")
+    }
+
+    /// Where processes of a node that runs without a supervisor find each other, to hand over.
+    pub fn handover(&self) -> PathBuf {
+        self.0.join("handover")
     }
 
     /// The home of a namespace of the node whose home this is.

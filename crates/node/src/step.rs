@@ -35,6 +35,8 @@ pub enum Step {
     Wallet,
     /// Peers.
     Peers,
+    /// What consensus has signed and was told.
+    Guard,
     /// Consensus and the fetching of blocks.
     Consensus,
     /// Who is rewarded for blocks.
@@ -63,6 +65,7 @@ impl Step {
             Self::Keystore => "keystore",
             Self::Wallet => "wallet",
             Self::Peers => "peers",
+            Self::Guard => "sign guard",
             Self::Consensus => "consensus",
             Self::MiningAddress => "mining address",
             Self::Proposer => "proposer",
@@ -82,7 +85,7 @@ impl Step {
             Self::Trace => "Failed to open the contract instances: ",
             Self::Pool => "Failed to open the transaction pool: ",
             Self::Wallet => "Failed to open the wallet: ",
-            Self::Consensus => "Failed to start consensus: ",
+            Self::Guard | Self::Consensus => "Failed to start consensus: ",
             Self::Proposer => "Failed to start the proposer: ",
             Self::Logging => "Failed to open the log: ",
             Self::Control => "Failed to open the control socket: ",

@@ -9,5 +9,5 @@ mod wire;
 
 pub use client::{ControlError, ask};
 pub use server::BindError;
-pub(crate) use server::{Command, Server};
+pub(crate) use server::{Command, Ear};
 pub use wire::{Answer, NamespaceReport, NamespaceState, Request, StatusReport};

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// The longest path that fits into the address of a socket (`sun_path`, with its zero).
-const MAX_PATH: usize = 107;
+pub(super) const MAX_PATH: usize = 107;
 
 /// A path to the same socket that fits, for as long as this is kept.
 #[derive(Debug)]

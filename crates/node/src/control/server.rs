@@ -2,26 +2,31 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use baton_api::Door;
+use baton_handover::connections::{Asked, Connection, Kind, Turn};
+use baton_handover::{Handover, Listener};
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
-use super::place::Place;
+use super::place::{MAX_PATH, Place};
 use super::wire::{Answer, Request};
 
 /// The longest request, in bytes.
-const MAX_LINE: u64 = 64 << 10;
+const MAX_LINE: usize = 64 << 10;
 /// The most clients at once.
 const MAX_CLIENTS: usize = 16;
 /// A client that says nothing for so long is hung up on.
 const SILENCE: Duration = Duration::from_secs(30);
+/// The name of the socket and its connections in a handover.
+const NAME: &str = "control";
 
 /// A request on its way to the node.
 #[derive(Debug)]
@@ -42,96 +47,182 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// The control socket, until it is dropped.
+/// The control socket.
 #[derive(Debug)]
-pub(crate) struct Server {
-    path: PathBuf,
-    accepting: JoinHandle<()>,
+pub(crate) enum Ear {
+    /// It goes from process to process.
+    Moves(Listener),
+    /// Its path is too long for that: each process makes its own.
+    Own(Own),
 }
 
-impl Server {
-    /// Listens at `path`; requests go to `node`. The caller has the home's lock, so that a socket that is there already
-    /// belongs to nobody.
-    pub(crate) fn bind(path: &Path, node: mpsc::Sender<Command>) -> Result<Self, BindError> {
+/// A socket that is removed with the process that made it.
+#[derive(Debug)]
+pub(crate) struct Own {
+    path: PathBuf,
+    inode: u64,
+    listener: UnixListener,
+    kind: Kind,
+}
+
+impl Ear {
+    /// Listens at `path`, or goes on with what a predecessor listened at.
+    pub(crate) async fn claim(handover: &mut Handover, path: &Path) -> Result<Self, BindError> {
         let failed = |source| BindError {
             path: path.to_owned(),
             source,
         };
+        if path.as_os_str().len() > MAX_PATH {
+            let kind = handover.connections(NAME);
+            return Own::bind(path, kind).map(Self::Own).map_err(failed);
+        }
+        let listener = handover.unix(NAME, path).await;
+        let listener = listener.map_err(|error| failed(io::Error::other(error)))?;
+        fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(Self::Moves(listener))
+    }
+
+    /// Whether it can be claimed while the predecessor still listens.
+    pub(crate) fn moves(path: &Path) -> bool {
+        path.as_os_str().len() <= MAX_PATH
+    }
+
+    async fn next(&mut self) -> Option<Connection> {
+        match self {
+            Self::Moves(listener) => listener.accept().await,
+            Self::Own(own) => loop {
+                match own.listener.accept().await {
+                    Ok((stream, _)) => return Some(Connection::new(stream, own.kind.seat())),
+                    Err(error) => {
+                        warn!(%error, "the control socket cannot accept");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                }
+            },
+        }
+    }
+
+    /// Serves clients until another process does; requests go to `node`, and wait at the door while a handover has the
+    /// node's parts closed.
+    pub(crate) async fn serve(mut self, node: mpsc::Sender<Command>, door: Door) {
+        let room = Arc::new(Semaphore::new(MAX_CLIENTS));
+        loop {
+            let Ok(place) = Arc::clone(&room).acquire_owned().await else {
+                return;
+            };
+            let Some(connection) = self.next().await else {
+                return;
+            };
+            let (node, door) = (node.clone(), door.clone());
+            tokio::spawn(async move {
+                if let Err(error) = converse(connection, &node, &door).await {
+                    debug!(%error, "a client of the control socket left");
+                }
+                drop(place);
+            });
+        }
+    }
+}
+
+impl Own {
+    /// Who calls this has the home's lock, so that a socket that is there already belongs to nobody.
+    fn bind(path: &Path, kind: Kind) -> io::Result<Self> {
         match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let place = Place::of(path).map_err(failed)?;
-        let listener = UnixListener::bind(place.path()).map_err(failed)?;
-        fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
+        let place = Place::of(path)?;
+        let listener = UnixListener::bind(place.path())?;
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        let inode = fs::symlink_metadata(path)?.ino();
         Ok(Self {
             path: path.to_owned(),
-            accepting: tokio::spawn(accept(listener, node)),
+            inode,
+            listener,
+            kind,
         })
     }
 }
 
-impl Drop for Server {
+impl Drop for Own {
     fn drop(&mut self) {
-        self.accepting.abort();
-        let _ = fs::remove_file(&self.path);
+        // the next process may have put its own there
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
-async fn accept(listener: UnixListener, node: mpsc::Sender<Command>) {
-    let room = Arc::new(Semaphore::new(MAX_CLIENTS));
+/// Answers one client, line by line. Between two lines the connection moves.
+async fn converse(
+    mut connection: Connection,
+    node: &mpsc::Sender<Command>,
+    door: &Door,
+) -> io::Result<()> {
+    let mut buffer = BytesMut::new();
     loop {
-        let Ok(seat) = Arc::clone(&room).acquire_owned().await else {
-            return;
-        };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let node = node.clone();
-                tokio::spawn(async move {
-                    if let Err(error) = serve(stream, node).await {
-                        debug!(%error, "a client of the control socket left");
-                    }
-                    drop(seat);
-                });
+        if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+            let line = buffer.split_to(end + 1);
+            reply(&mut connection, &line, node, door).await?;
+            continue;
+        }
+        if buffer.len() > MAX_LINE {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let turn = tokio::time::timeout(SILENCE, connection.turn(&mut buffer)).await;
+        match turn.map_err(|_| io::ErrorKind::TimedOut)?? {
+            Turn::Read(0) if buffer.is_empty() => return Ok(()),
+            Turn::Read(0) => return reply(&mut connection, &buffer, node, door).await,
+            Turn::Asked(Asked::Move) => {
+                connection.push_back(buffer);
+                return connection.give(Vec::new());
             }
-            Err(error) => {
-                warn!(%error, "the control socket cannot accept");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
+            Turn::Asked(Asked::Leave) => return Ok(()),
+            Turn::Read(_) | Turn::Asked(Asked::Stay) => {}
         }
     }
 }
 
-async fn serve(stream: UnixStream, node: mpsc::Sender<Command>) -> io::Result<()> {
-    let (reading, mut writing) = stream.into_split();
-    let mut reading = BufReader::new(reading);
-    loop {
-        let mut line = Vec::new();
-        let mut bounded = (&mut reading).take(MAX_LINE);
-        let read = bounded.read_until(b'\n', &mut line);
-        let read = tokio::time::timeout(SILENCE, read).await;
-        if read.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
-            return Ok(());
+async fn reply(
+    connection: &mut Connection,
+    line: &[u8],
+    node: &mpsc::Sender<Command>,
+    door: &Door,
+) -> io::Result<()> {
+    let mut asking = connection.asking();
+    let mut answer = std::pin::pin!(answer(line, node, door));
+    let answer = loop {
+        tokio::select! {
+            answer = &mut answer => break answer,
+            // a freeze need not wait for the answer: the connection moves after it
+            _ = asking.asked() => connection.asking().defer(),
         }
-        let answer = answer(&line, &node).await;
-        let mut text = serde_json::to_string(&answer).unwrap_or_default();
-        text.push('\n');
-        writing.write_all(text.as_bytes()).await?;
-        if !line.ends_with(b"\n") {
-            return Ok(());
-        }
-    }
+    };
+    let mut text = serde_json::to_string(&answer).unwrap_or_default();
+    text.push('\n');
+    connection.write_all(text.as_bytes()).await?;
+    connection.flush().await
 }
 
-async fn answer(line: &[u8], node: &mpsc::Sender<Command>) -> Answer {
+async fn answer(line: &[u8], node: &mpsc::Sender<Command>, door: &Door) -> Answer {
     let request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => return Answer::Refused(format!("the request is not understood: {error}")),
+    };
+    // how the node is can be told at any time
+    let held = match &request {
+        Request::Status | Request::Namespaces => None,
+        _ => match door().await {
+            Some(held) => Some(held),
+            None => return Answer::Refused("another process serves now: ask again".to_owned()),
+        },
     };
     let (answer, answered) = oneshot::channel();
     let stopping = || Answer::Refused("the node is stopping".to_owned());
     if node.send(Command { request, answer }).await.is_err() {
         return stopping();
     }
-    answered.await.unwrap_or_else(|_| stopping())
+    let answer = answered.await.unwrap_or_else(|_| stopping());
+    drop(held);
+    answer
 }

@@ -55,20 +55,20 @@ enum Went {
 }
 
 impl Follower {
-    pub(crate) fn new(
-        chain: Chain,
-        wallet: Arc<Wallet>,
-    ) -> (Self, Rescanner, watch::Receiver<Following>) {
+    pub(crate) fn new(chain: Chain, wallet: Arc<Wallet>) -> (Self, Rescanner) {
         let (wish, wishes) = mpsc::channel(MAX_WISHES);
-        let following = watch::Sender::new(Following::default());
-        let watching = following.subscribe();
         let follower = Self {
             chain,
             wallet,
             wishes,
-            following,
+            following: watch::Sender::new(Following::default()),
         };
-        (follower, Rescanner(wish), watching)
+        (follower, Rescanner(wish))
+    }
+
+    /// Tells how far it is.
+    pub(crate) fn watch(&self) -> watch::Receiver<Following> {
+        self.following.subscribe()
     }
 
     /// Follows until it is time to end.

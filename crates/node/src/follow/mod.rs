@@ -8,9 +8,9 @@ mod pool;
 
 use std::sync::Arc;
 
-use baton_chain::{Chain, Pool};
+use baton_chain::Pool;
 use baton_wallet::Wallet;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::tasks::Tasks;
 
@@ -46,15 +46,8 @@ impl Rescanner {
 }
 
 /// Starts the following.
-pub(crate) fn start(
-    tasks: &mut Tasks,
-    chain: &Chain,
-    pool: &Pool,
-    wallet: &Arc<Wallet>,
-) -> (Rescanner, watch::Receiver<Following>) {
-    let (follower, rescanner, following) = Follower::new(chain.clone(), Arc::clone(wallet));
+pub(crate) fn start(tasks: &mut Tasks, follower: Follower, pool: &Pool, wallet: &Arc<Wallet>) {
     tasks.spawn("wallet", follower.run(tasks.ending()));
     let unconfirmed = pool::run(pool.clone(), Arc::clone(wallet), tasks.ending());
     tasks.spawn("wallet's pool", unconfirmed);
-    (rescanner, following)
 }

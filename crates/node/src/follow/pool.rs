@@ -61,7 +61,10 @@ impl Teller {
     async fn everything(self, pool: &Pool) -> Self {
         let gone = self.concern.iter().filter(|id| pool.get(id).is_none());
         let gone = gone.map(|id| PoolEvent::Removed(*id, Reason::Expired));
-        let there = pool.all().into_iter().map(PoolEvent::Added);
+        let there = pool
+            .all()
+            .into_iter()
+            .map(|pooled| PoolEvent::Added(pooled, 0));
         let events = gone.chain(there).collect();
         self.tell(events).await
     }
@@ -87,7 +90,7 @@ impl Teller {
 
     fn event(&mut self, event: PoolEvent) {
         match event {
-            PoolEvent::Added(pooled) => {
+            PoolEvent::Added(pooled, _) => {
                 let transaction = pooled.transaction.transaction();
                 match self.wallet.add_unconfirmed(transaction, Timestamp::now()) {
                     Ok(true) => {

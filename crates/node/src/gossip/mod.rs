@@ -80,7 +80,7 @@ impl Gossip {
             let fresh: Vec<Bytes> = some
                 .into_iter()
                 .filter_map(|event| match event {
-                    PoolEvent::Added(pooled) => {
+                    PoolEvent::Added(pooled, _) => {
                         (!heard.has(&pooled.id())).then(|| pooled.bytes.clone())
                     }
                     PoolEvent::Removed(..) => None,

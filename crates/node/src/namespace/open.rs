@@ -1,13 +1,14 @@
-//! The parts of a namespace: opened in an order in which each finds those it needs, closed in the reverse.
+//! The parts of a namespace: opened in an order in which each finds those it needs.
+//!
+//! This is the half of which everything can be given back; [`begin`](super::begin) is the other.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use baton_api::feeds::Feeds;
 use baton_api::tokens::Tokens;
-use baton_api::{Api, ApiSettings, Limits, Parts, Phase, WebSocketSettings};
+use baton_api::{Api, ApiSettings, Limits, Parts, WebSocketSettings};
 use baton_chain::trace::Tracer;
-use baton_chain::{Chain, Options, Pool, PoolSettings};
+use baton_chain::{Chain, ChainError, Options, Pool, PoolSettings};
 use baton_consensus::{Engine, EngineSettings, ProposerHandle};
 use baton_handover::connections::Kind;
 use baton_ledger::Genesis;
@@ -20,16 +21,17 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::Name;
+use super::begin::Beginning;
 use super::counts::Counts;
-use super::election;
 use super::health::{self, Troubles};
+use super::legacy::Legacy;
 use super::miner::{Miner, Signer};
 use super::peers::Neighbours;
+use super::snapshot::Stores;
 use super::view::View;
 use crate::configuration::Configuration;
-use crate::follow;
+use crate::follow::Follower;
 use crate::genesis;
-use crate::gossip;
 use crate::home::Paths;
 use crate::node_key::NodeKey;
 use crate::purse::Purse;
@@ -38,42 +40,60 @@ use crate::step::{Patience, Step, StepError, take, take_now};
 use crate::tasks::{Death, Tasks};
 use crate::upgrade;
 
-/// How often what waits too long is looked for.
-const TIDY_EVERY: Duration = Duration::from_secs(30);
-
-/// A namespace that runs.
+/// A namespace that is open. It takes part once it has begun.
 pub(super) struct Namespace {
-    paths: Paths,
-    patience: Patience,
-    chain: Chain,
-    pool: Pool,
-    wallet: Option<Arc<Wallet>>,
-    keys: Option<Arc<KeyStore>>,
-    proposer: ProposerHandle,
-    network: Network,
-    engine: Engine,
-    tasks: Tasks,
-    troubles: Troubles,
-    api: Api,
-    view: View,
+    pub(super) paths: Paths,
+    pub(super) patience: Patience,
+    pub(super) chain: Chain,
+    pub(super) pool: Pool,
+    pub(super) tracer: Tracer,
+    pub(super) wallet: Option<Arc<Wallet>>,
+    pub(super) keys: Option<Arc<KeyStore>>,
+    pub(super) proposer: ProposerHandle,
+    pub(super) network: Network,
+    pub(super) engine: Engine,
+    pub(super) tasks: Tasks,
+    pub(super) troubles: Troubles,
+    pub(super) api: Api,
+    pub(super) view: View,
+    /// Until it has begun.
+    pub(super) beginning: Option<Beginning>,
+}
+
+/// With what a namespace is opened.
+pub(crate) struct Opening {
+    pub(crate) name: Name,
+    pub(crate) configuration: Configuration,
+    pub(crate) websockets: Kind,
+    pub(crate) patience: Patience,
+    /// What it left when it was closed last.
+    pub(crate) legacy: Legacy,
+    /// Whether a plan that this program does not know keeps it from being opened: it would take over from a process that
+    /// answers, to stand still as that one does.
+    pub(crate) must_go_on: bool,
 }
 
 impl Namespace {
-    /// Opens all parts; consensus begins, and requests can be answered when this returns.
-    pub(super) async fn open(
-        name: &Name,
-        configuration: &Configuration,
-        websockets: Kind,
-        patience: Patience,
-    ) -> Result<Self, StepError> {
+    /// Opens all parts. Nothing is signed, said or changed before [`Self::begin`], so that another process may have it all
+    /// back.
+    pub(super) async fn open(opening: Opening) -> Result<Self, StepError> {
+        let Opening {
+            name,
+            configuration,
+            websockets,
+            patience,
+            legacy,
+            must_go_on,
+        } = opening;
         let Configuration {
             home,
             paths,
             settings,
             ..
-        } = configuration;
-        let (key, genesis) = take_now(Step::NetworkParameters, || parameters(configuration))?;
+        } = &configuration;
+        let (key, genesis) = take_now(Step::NetworkParameters, || parameters(&configuration))?;
         let params = genesis.params().clone();
+        let (is_fresh, mining) = (legacy.is_nothing(), legacy.mining);
         info!(
             chain_id = params.chain_id,
             genesis = %genesis.block().hash(),
@@ -86,7 +106,11 @@ impl Namespace {
                 migrations: upgrade::migrations(),
                 ..Options::default()
             };
-            Chain::open(&paths.core(), &genesis, options)
+            let chain = Chain::open(&paths.core(), &genesis, options)?;
+            match chain.due_upgrade().filter(|_| must_go_on) {
+                Some(plan) => Err(ChainError::UpgradeNeeded(plan)),
+                None => Ok(chain),
+            }
         })?;
         let (tokens, feeds) = take_now(Step::Tokens, || {
             let tokens = Tokens::open(&paths.tokens())?;
@@ -103,7 +127,13 @@ impl Namespace {
                 ..PoolSettings::default()
             };
             let path = paths.pool();
-            Pool::open(&chain, settings, path.exists().then_some(path.as_path()))
+            match legacy.pool() {
+                Some(packed) => {
+                    let pool = Pool::open(&chain, settings, None)?;
+                    pool.unpack(&packed).map(|()| pool)
+                }
+                None => Pool::open(&chain, settings, path.exists().then_some(path.as_path())),
+            }
         })?;
         let (keys, wallet) = match settings.wallet {
             None => (None, None),
@@ -114,7 +144,7 @@ impl Namespace {
                 let wallet = take_now(Step::Wallet, || {
                     let store = RedbStore::open(paths.wallet())?;
                     let wallet = Wallet::open(store, params.clone())?;
-                    if wanted.rescan {
+                    if wanted.rescan && is_fresh {
                         info!("the wallet looks at all blocks again");
                         wallet.rescan(0)?;
                     }
@@ -125,43 +155,37 @@ impl Namespace {
         };
         let network = Network::start(network(settings, paths, &key, &chain));
         let (network, lanes) = Box::pin(take(Step::Peers, network)).await?;
-        let mut tasks = Tasks::new();
         let miner = take_now(Step::MiningAddress, || {
             Miner::new(settings, &params, wallet.as_ref(), &key)
         })?;
         let proposer = miner.handle();
-        let engine = take(Step::Consensus, async {
+        let engine = take(Step::Guard, async {
             let secret = Zeroizing::new(*key.secret().expose());
             let signer = baton_consensus::NodeKey::from_xprv(&secret)
                 .expect("the node's key was checked when it was read");
             let mut engine = EngineSettings::new(&paths.data);
             engine.moniker.clone_from(&settings.moniker);
             engine.empty_blocks = settings.empty_blocks;
-            Engine::start(
+            Engine::open(
                 engine,
                 chain.clone(),
                 pool.clone(),
                 network.clone(),
-                lanes.consensus,
                 Some(signer),
                 proposer.clone(),
             )
             .await
         })
         .await?;
-        take_now(Step::Proposer, || {
-            miner.begin(settings.mining);
-            Ok::<_, std::convert::Infallible>(())
-        })?;
-        gossip::start(&mut tasks, &pool, &network, lanes.transactions);
         let troubles = Troubles::new();
-        let (rescanner, following) = match &wallet {
+        let (follower, rescanner) = match &wallet {
             Some(wallet) => {
-                let (rescanner, following) = follow::start(&mut tasks, &chain, &pool, wallet);
-                (Some(rescanner), Some(following))
+                let (follower, rescanner) = Follower::new(chain.clone(), Arc::clone(wallet));
+                (Some(follower), Some(rescanner))
             }
             None => (None, None),
         };
+        let following = follower.as_ref().map(Follower::watch);
         let coming = watch::Sender::new(None);
         let miner = Arc::new(miner);
         let view = View {
@@ -169,15 +193,15 @@ impl Namespace {
             pool: pool.clone(),
             network: network.clone(),
             consensus: engine.watch(),
-            following: following.clone(),
+            outlook: engine.outlook(),
+            stores: Stores::new(paths, wallet.as_ref(), &tokens, &feeds, &tracer),
+            following,
             proposer: proposer.clone(),
             health: troubles.watch(),
             xpub: key.xpub(),
             moniker: settings.moniker.clone(),
             purse: Purse::new(&chain, &pool, &key),
-            tokens: Arc::clone(&tokens),
             coming: coming.subscribe(),
-            outlook: engine.outlook(),
         };
         let parts = Parts {
             chain: chain.clone(),
@@ -201,6 +225,7 @@ impl Namespace {
         let api = take_now(Step::Api, || {
             Ok::<_, std::convert::Infallible>(Api::new(api_settings(settings), parts))
         })?;
+        let mut tasks = Tasks::new();
         let run = api.clone();
         let mut ending = tasks.ending();
         tasks.spawn("api", async move {
@@ -209,48 +234,35 @@ impl Namespace {
                 () = ending.begun() => {}
             }
         });
-        tasks.spawn(
-            "contract instances",
-            health::trace(tracer, chain.watch(), troubles.clone(), tasks.ending()),
-        );
-        tasks.spawn(
-            "elections",
-            election::watch(chain.clone(), chain.watch(), coming, tasks.ending()),
-        );
-        tasks.spawn(
-            "health",
-            health::watch(
-                health::Watched {
-                    chain: chain.clone(),
-                    pool: pool.clone(),
-                    network: network.clone(),
-                    consensus: engine.watch(),
-                    outlook: engine.outlook(),
-                    following,
-                    proposer: proposer.clone(),
-                    xpub: key.xpub(),
-                    vault: settings.vault_mode,
-                    empty_blocks: settings.empty_blocks,
-                    info_file: paths.upgrade_info(),
-                },
-                troubles.clone(),
-                tasks.ending(),
-            ),
-        );
-        if let Some(wallet) = &wallet {
-            tasks.spawn(
-                "mining address",
-                miner.follow_wallet(Arc::clone(wallet), chain.watch(), tasks.ending()),
-            );
-        }
-        let tidying = tidy(name.clone(), pool.clone(), keys.clone(), tasks.ending());
-        tasks.spawn("tidying", tidying);
-        troubles.phase(Phase::Serving);
+        let watched = health::Watched {
+            chain: chain.clone(),
+            pool: pool.clone(),
+            network: network.clone(),
+            consensus: engine.watch(),
+            outlook: engine.outlook(),
+            following: follower.as_ref().map(Follower::watch),
+            proposer: proposer.clone(),
+            xpub: key.xpub(),
+            vault: settings.vault_mode,
+            empty_blocks: settings.empty_blocks,
+            info_file: paths.upgrade_info(),
+        };
+        let beginning = Beginning {
+            name,
+            watched,
+            coming,
+            consensus: lanes.consensus,
+            transactions: lanes.transactions,
+            follower,
+            miner,
+            mining: mining.unwrap_or(settings.mining),
+        };
         Ok(Self {
             paths: paths.clone(),
             patience,
             chain,
             pool,
+            tracer,
             wallet,
             keys,
             proposer,
@@ -260,6 +272,7 @@ impl Namespace {
             troubles,
             api,
             view,
+            beginning: Some(beginning),
         })
     }
 
@@ -273,47 +286,6 @@ impl Namespace {
 
     pub(super) fn death(&self) -> watch::Receiver<Option<Death>> {
         self.tasks.death()
-    }
-
-    /// From now on it says that it cannot be sent work.
-    pub(super) fn refuse_work(&self) {
-        self.troubles.phase(Phase::Stopping);
-        self.proposer.set(false);
-    }
-
-    /// Closes all parts; when this returns another process may open them.
-    pub(super) async fn close(mut self) {
-        self.refuse_work();
-        let patience = self.patience;
-        patience.end("api", self.api.close()).await;
-        drop(self.api);
-        let consensus = async {
-            self.engine.stop().await;
-        };
-        patience.end("consensus", consensus).await;
-        self.tasks.end(patience.grace()).await;
-        patience.end("peers", self.network.shutdown()).await;
-        drop(self.view);
-        match self.pool.keep(&self.paths.pool()) {
-            Ok(kept) => info!(transactions = kept, "kept the transaction pool"),
-            Err(error) => warn!(%error, "the transaction pool was not kept"),
-        }
-        if let Some(keys) = &self.keys {
-            keys.wipe();
-        }
-        if let Some(wallet) = self.wallet.take() {
-            patience.end("wallet", last(wallet)).await;
-        }
-        drop(self.pool);
-        self.chain.close();
-        info!("the chain is closed");
-    }
-}
-
-/// Waits until nobody else has it, and drops it.
-async fn last<T>(shared: Arc<T>) {
-    while Arc::strong_count(&shared) > 1 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -378,35 +350,5 @@ fn api_settings(settings: &Settings) -> ApiSettings {
             requests: api.max_websocket_requests,
             ..WebSocketSettings::default()
         },
-    }
-}
-
-/// Forgets what waited too long: transactions, and keys that were opened.
-#[cfg_attr(
-    not(feature = "failpoints"),
-    expect(unused_variables, reason = "a fault point names the namespace")
-)]
-async fn tidy(
-    name: Name,
-    pool: Pool,
-    keys: Option<Arc<KeyStore>>,
-    mut ending: crate::tasks::Ending,
-) {
-    fail::fail_point!(&format!("node::tidying-of-{name}"));
-    loop {
-        tokio::select! {
-            () = ending.begun() => return,
-            () = tokio::time::sleep(TIDY_EVERY) => {}
-        }
-        let (pool, keys) = (pool.clone(), keys.clone());
-        let tidied = tokio::task::spawn_blocking(move || {
-            pool.expire(std::time::SystemTime::now());
-            if let Some(keys) = keys {
-                keys.wipe_expired();
-            }
-        });
-        if let Err(error) = tidied.await {
-            warn!(%error, "tidying failed");
-        }
     }
 }

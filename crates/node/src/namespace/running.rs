@@ -1,20 +1,21 @@
 //! A namespace on a runtime of its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use baton_api::Api;
-use baton_handover::connections::Kind;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tracing::error;
 
 use super::Name;
-use super::open::Namespace;
+use super::close::Closing;
+use super::legacy::Legacy;
+use super::open::{Namespace, Opening};
 use super::view::View;
-use crate::configuration::Configuration;
 use crate::lock::Lock;
 use crate::logging;
-use crate::step::{Patience, StepError};
+use crate::step::StepError;
 use crate::tasks::{Death, said};
 
 /// Threads for what does not block. What blocks has others, as many as it needs.
@@ -46,45 +47,45 @@ pub enum StartError {
 }
 
 impl Running {
-    /// Opens a namespace.
-    pub(crate) async fn start(
-        name: Name,
-        configuration: Configuration,
-        lock: Option<Lock>,
-        websockets: Kind,
-        patience: Patience,
-    ) -> Result<Self, StartError> {
-        let own = name.clone();
-        let opening = tokio::task::spawn_blocking(move || {
-            let entered = own.clone();
-            let runtime = Builder::new_multi_thread()
-                .worker_threads(WORKERS)
-                .thread_name(format!("ns-{own}"))
-                .on_thread_start(move || logging::enter(&entered))
-                .enable_all()
-                .build()
-                .map_err(StartError::Runtime)?;
-            logging::within(&own, || {
-                let open = Namespace::open(&own, &configuration, websockets, patience);
-                let namespace = runtime.block_on(open)?;
-                Ok::<_, StartError>((runtime, namespace))
-            })
-        });
-        match opening.await {
-            Ok(opened) => Ok(Self {
+    /// Opens a namespace, on threads of its own; `lock` is that of its home, if that is not the node's. Blocks.
+    pub(crate) fn open(opening: Opening, lock: Option<Lock>) -> Result<Self, StartError> {
+        let name = opening.name.clone();
+        let entered = name.clone();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name(format!("ns-{name}"))
+            .on_thread_start(move || logging::enter(&entered))
+            .enable_all()
+            .build()
+            .map_err(StartError::Runtime)?;
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            logging::within(&name, || runtime.block_on(Namespace::open(opening)))
+        }));
+        match opened {
+            Ok(Ok(namespace)) => Ok(Self {
                 name,
-                inner: Some(opened?),
+                inner: Some((runtime, namespace)),
                 _lock: lock,
             }),
-            Err(error) => Err(StartError::Panic(match error.try_into_panic() {
-                Ok(panic) => said(panic.as_ref()),
-                Err(_) => "the node is stopping".to_owned(),
-            })),
+            Ok(Err(error)) => Err(error.into()),
+            Err(panic) => Err(StartError::Panic(said(panic.as_ref()))),
+        }
+    }
+
+    /// Has it take part from now on. Blocks.
+    pub(crate) fn begin(&mut self) -> Result<(), StartError> {
+        let (runtime, namespace) = self.inner.as_mut().expect("it is taken only by close");
+        let begun = catch_unwind(AssertUnwindSafe(|| {
+            logging::within(&self.name, || runtime.block_on(namespace.begin()))
+        }));
+        match begun {
+            Ok(begun) => Ok(begun?),
+            Err(panic) => Err(StartError::Panic(said(panic.as_ref()))),
         }
     }
 
     fn namespace(&self) -> &Namespace {
-        let (_, namespace) = self.inner.as_ref().expect("it is taken only by stop");
+        let (_, namespace) = self.inner.as_ref().expect("it is taken only by close");
         namespace
     }
 
@@ -106,17 +107,18 @@ impl Running {
         self.namespace().refuse_work();
     }
 
-    /// Closes the namespace; when this returns another process may open it.
-    pub(crate) async fn stop(mut self) {
+    /// Closes the namespace; when this returns another process may open it. Blocks.
+    pub(crate) fn close(mut self, why: Closing) -> Legacy {
         let (runtime, namespace) = self.inner.take().expect("it is taken only here");
-        let name = self.name.clone();
-        let closing = tokio::task::spawn_blocking(move || {
-            logging::within(&name, || runtime.block_on(namespace.close()));
-            runtime.shutdown_timeout(LEFT_OVER);
-        });
-        if let Err(error) = closing.await {
-            error!(namespace = %self.name, %error, "a namespace was not closed in order");
-        }
+        let closed = catch_unwind(AssertUnwindSafe(|| {
+            logging::within(&self.name, || runtime.block_on(namespace.close(why)))
+        }));
+        runtime.shutdown_timeout(LEFT_OVER);
+        closed.unwrap_or_else(|panic| {
+            let error = said(panic.as_ref());
+            error!(namespace = %self.name, error, "a namespace was not closed in order");
+            Legacy::default()
+        })
     }
 }
 

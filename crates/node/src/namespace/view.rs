@@ -1,5 +1,6 @@
 //! What can be told of a namespace at any moment, without asking its parts to do anything.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use baton_api::Health;
@@ -8,6 +9,7 @@ use baton_chain::{Chain, Pool};
 use baton_consensus::{Outlook, ProposerHandle, Status};
 use baton_ledger::address::Prefix;
 use baton_ledger::params::Xpub;
+use baton_ledger::upgrade::Plan;
 use baton_network::Network;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,6 +17,7 @@ use tokio::sync::watch;
 
 use super::Name;
 use super::election::Coming;
+use super::snapshot::{Snapshot, SnapshotError, Stores};
 use crate::follow::Following;
 use crate::purse::Purse;
 use crate::upgrade::{InfoFile, Planner};
@@ -26,15 +29,15 @@ pub(crate) struct View {
     pub(super) pool: Pool,
     pub(super) network: Network,
     pub(super) consensus: watch::Receiver<Status>,
+    pub(super) outlook: Outlook,
+    pub(super) stores: Stores,
     pub(super) following: Option<watch::Receiver<Following>>,
     pub(super) proposer: ProposerHandle,
     pub(super) health: watch::Receiver<Health>,
     pub(super) xpub: Xpub,
     pub(super) moniker: String,
     pub(super) purse: Purse,
-    pub(super) tokens: Arc<Tokens>,
     pub(super) coming: watch::Receiver<Option<Coming>>,
-    pub(super) outlook: Outlook,
 }
 
 /// How a namespace is.
@@ -102,9 +105,9 @@ impl View {
         &self.purse
     }
 
-    /// Who may ask from elsewhere.
-    pub(crate) fn tokens(&self) -> &Tokens {
-        &self.tokens
+    /// Who may ask from elsewhere; `None` once the namespace is closed.
+    pub(crate) fn tokens(&self) -> Option<Arc<Tokens>> {
+        self.stores.tokens()
     }
 
     /// Decides on upgrades.
@@ -125,6 +128,16 @@ impl View {
     /// The height of the last block.
     pub(crate) fn height(&self) -> u64 {
         self.chain.tip().height
+    }
+
+    /// The plan before which it has stopped.
+    pub(crate) fn halted(&self) -> Option<Plan> {
+        self.consensus.borrow().halted.clone()
+    }
+
+    /// Writes a copy of all data of one moment into an empty directory, while all goes on. Blocks.
+    pub(crate) fn snapshot(&self, target: &Path) -> Result<Snapshot, SnapshotError> {
+        self.stores.snapshot(self, target)
     }
 
     /// How the namespace of this name is.

@@ -3,10 +3,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use baton_handover::{Handover, HandoverError, Listener};
+use tracing::warn;
 
 use crate::settings::Settings;
+
+/// The name of the API's listener and connections in a handover.
+pub(super) const API: &str = "api";
 
 /// The listeners.
 pub(super) struct Listeners {
@@ -15,6 +20,8 @@ pub(super) struct Listeners {
     pub(super) address: SocketAddr,
     pub(super) rpc: Option<Listener>,
     pub(super) metrics: Option<Listener>,
+    /// Where a supervisor asks.
+    pub(super) contract: Option<Listener>,
 }
 
 /// A listener that cannot be had. (bytomd's text, with the setting.)
@@ -32,8 +39,9 @@ impl Listeners {
     pub(super) async fn claim(
         handover: &mut Handover,
         settings: &Settings,
+        directory: Option<&Path>,
     ) -> Result<Self, ListenError> {
-        let api = claim(handover, "api", "api_addr", settings.api_addr).await?;
+        let api = claim(handover, API, "api_addr", settings.api_addr).await?;
         let rpc = match settings.rpc_addr {
             Some(address) => Some(claim(handover, "rpc", "rpc.laddr", address).await?),
             None => None,
@@ -42,12 +50,17 @@ impl Listeners {
             Some(address) => Some(claim(handover, "metrics", "prof_laddr", address).await?),
             None => None,
         };
+        let contract = match directory {
+            Some(directory) => contract(handover, &directory.join("node.sock")).await,
+            None => None,
+        };
         let address = api.local_addr().unwrap_or(settings.api_addr);
         Ok(Self {
             api,
             address,
             rpc,
             metrics,
+            contract,
         })
     }
 }
@@ -66,6 +79,17 @@ async fn claim(
             address,
             why: why(&error),
         })
+}
+
+/// A node is one without it too: it is only stopped for an upgrade then.
+async fn contract(handover: &mut Handover, path: &Path) -> Option<Listener> {
+    let listener = handover.unix("node", path).await;
+    listener
+        .inspect_err(|error| {
+            let why = why(error);
+            warn!(path = %path.display(), why, "a supervisor cannot ask this node for snapshots");
+        })
+        .ok()
 }
 
 /// The deepest cause, in Go's words where bytomd's users know them.

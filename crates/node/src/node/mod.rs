@@ -2,30 +2,38 @@
 //!
 //! Everything is owned here and nothing goes through here: parts talk by channels that they were given.
 
+mod contract;
+mod estate;
+mod inheritance;
 mod listeners;
+mod opener;
 mod orders;
+mod relay;
 mod rpc;
 mod signals;
 mod slots;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use baton_api::Site;
-use baton_handover::{Ending, Handover, HandoverError, Serving};
+use baton_api::{Door, Site};
+use baton_handover::{Ending, Exclusive, HandoverError, Serving};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::check;
 use crate::configuration::Configuration;
-use crate::control::{self, Command};
-use crate::lock::Lock;
+use crate::control::Command;
 use crate::logging::Log;
-use crate::namespace::{Name, Running, StartError};
-use crate::step::{Patience, Step, StepError, take, take_now, tell_status};
+use crate::namespace::{Closing, Name, Running, StartError};
+use crate::step::{Patience, Step, StepError, take_now, tell_status};
+use estate::Estate;
 use listeners::Listeners;
+use opener::Opener;
+use relay::{Beginning, Begun};
 use signals::{Asked, Signals};
 use slots::{Event, Slots};
 
@@ -52,9 +60,14 @@ pub enum NodeError {
     /// Sockets cannot be taken or given.
     #[error("handover: {0}")]
     Handover(#[from] HandoverError),
-    /// A running node started this one to hand over to it.
-    #[error("{0}")]
-    Successor(&'static str),
+    /// A namespace that a predecessor ran cannot be opened.
+    #[error("namespace {name}: {why}")]
+    Namespace {
+        /// Its name.
+        name: Name,
+        /// Why.
+        why: String,
+    },
     /// Signals cannot be waited for.
     #[error("waiting for signals: {0}")]
     Signals(io::Error),
@@ -98,66 +111,46 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
         warn!("{warning}");
     }
 
-    let handover = baton_handover::Settings::named("batond")
-        .own_stop_signals()
-        .drain(settings.stop_grace);
-    let mut handover = Handover::begin(handover).await?;
-    if handover.has_predecessor() {
-        return Err(refuse(handover).await);
-    }
-    let lock = take_now(Step::Lock, || Lock::take(&home.lock()))?;
-    let listeners = take(Step::Listeners, Listeners::claim(&mut handover, &settings)).await?;
-
     let (hurry, hurried) = watch::channel(false);
     let patience = Patience::new(settings.stop_grace, hurried);
     let (events, mut happened) = mpsc::unbounded_channel();
     let site = Site::new();
-    let mut slots = Slots::new(site.clone(), events.clone());
-    let global = Name::global();
-    let websockets = handover.connections("websockets");
-    let running = Running::start(
-        global.clone(),
-        configuration,
-        None,
-        websockets,
-        patience.clone(),
-    )
-    .await?;
-    let view = running.view().clone();
-    slots.add(&global);
-    slots.started(&global, Ok(Box::new(running)));
-
-    let (commands, commanded) = mpsc::channel(MAX_COMMANDS);
-    let server = take_now(Step::Control, || {
-        control::Server::bind(&home.socket(), commands)
-    });
-    let server = match server {
-        Ok(server) => server,
-        Err(error) => {
-            stop_all(&mut slots).await;
-            return Err(error.into());
-        }
-    };
-    let serving = match handover.ready().await {
-        Ok(serving) => serving,
-        Err(error) => {
-            stop_all(&mut slots).await;
-            return Err(error.into());
-        }
-    };
-
-    let mut clients = JoinSet::new();
-    let api = listeners.address;
-    serve(&mut clients, &serving, &site, listeners, &settings, &view);
-    let mut node = Node {
-        home,
+    let slots = Slots::new(site.clone(), events);
+    let beginning = Beginning {
+        configuration: &configuration,
         log: log.clone(),
+        patience: patience.clone(),
+        slots: &slots,
+    };
+    let Begun {
+        serving,
+        listeners,
+        control,
+        estate,
+        opener,
+    } = relay::begin(beginning).await?;
+
+    let api = listeners.address;
+    let mut clients = JoinSet::new();
+    let site = relay::behind(&site, &estate);
+    serve(
+        &mut clients,
+        &serving,
+        &site,
+        listeners,
+        &settings,
+        &slots,
+        relay::door(&estate),
+    );
+    let (commands, commanded) = mpsc::channel(MAX_COMMANDS);
+    let control = tokio::spawn(control.serve(commands, relay::door(&estate)));
+    let node = Node {
         since,
         slots,
-        serving: serving.clone(),
-        patience: patience.clone(),
-        events,
-        view,
+        estate,
+        serving,
+        patience,
+        opener,
         api,
     };
     node.start_listed(&settings);
@@ -187,8 +180,7 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
         () = stopping => {}
         () = heeding => unreachable!("it heeds signals for ever"),
     }
-    drop(server);
-    drop(lock);
+    control.abort();
     info!("batond has stopped");
     match end {
         End::Told => Ok(()),
@@ -206,15 +198,12 @@ enum End {
 
 /// A node that runs.
 struct Node {
-    home: crate::home::Home,
-    log: Log,
     since: Instant,
     slots: Slots,
+    estate: Exclusive<Estate>,
     serving: Serving,
     patience: Patience,
-    events: mpsc::UnboundedSender<Event>,
-    /// Of `global`, which is there for as long as the node is.
-    view: crate::namespace::View,
+    opener: Arc<Opener>,
     /// Where the API listens.
     api: SocketAddr,
 }
@@ -222,12 +211,12 @@ struct Node {
 impl Node {
     /// Does what it is told until something ends it.
     async fn live(
-        &mut self,
+        &self,
         signals: &mut Signals,
         mut commands: mpsc::Receiver<Command>,
         events: &mut mpsc::UnboundedReceiver<Event>,
     ) -> End {
-        let ended = self.serving.draining();
+        let ended = self.serving.ended();
         tokio::pin!(ended);
         let watchdog = sd_notify::watchdog_enabled();
         // systemd recommends half of what it allows
@@ -242,12 +231,12 @@ impl Node {
                         return End::Told;
                     }
                     Asked::Reopen => {
-                        self.log.reopen();
+                        self.opener.log().reopen();
                         info!("the log files were opened anew");
                     }
                 },
-                () = &mut ended => {
-                    info!("another generation serves; this one stops");
+                _ = &mut ended => {
+                    info!("another process is the node; this one stops");
                     return End::Told;
                 }
                 command = commands.recv() => {
@@ -273,12 +262,12 @@ impl Node {
         }
     }
 
-    fn happened(&mut self, event: Event) -> Option<End> {
+    fn happened(&self, event: Event) -> Option<End> {
         match event {
             Event::Started(name, result) => self.slots.started(&name, result),
             Event::Stopped(name) => {
                 self.slots.stopped(&name);
-                self.log.close(&name);
+                self.opener.log().close(&name);
             }
             Event::Died(name, death) if name.is_global() => {
                 error!(
@@ -297,60 +286,74 @@ impl Node {
     }
 
     fn tell_status(&self) {
-        let running = self.slots.running().map(|(name, running)| {
-            let view = running.view();
-            format!("{name} at {}, {} peers", view.height(), view.peers())
-        });
+        let running = self.slots.running();
+        if running.is_empty() {
+            return;
+        }
+        let running = running
+            .iter()
+            .map(|(name, view)| format!("{name} at {}, {} peers", view.height(), view.peers()));
         let running: Vec<_> = running.collect();
         tell_status(&running.join("; "));
     }
 
     /// Stops everything: requests first, the stores last.
     async fn stop(
-        &mut self,
+        &self,
         served: &mut JoinSet<Ending>,
         events: &mut mpsc::UnboundedReceiver<Event>,
     ) {
-        for (_, running) in self.slots.running() {
-            running.refuse_work();
-        }
+        // the parts are closed here, in order, and not by a handover that ends with this process
+        let held = tokio::time::timeout(LAST_ANSWERS, self.estate.get()).await;
+        self.slots.each(Running::refuse_work);
         self.serving.stop().await;
         self.patience.end("requests", self.answered()).await;
-        let drained = async { while served.join_next().await.is_some() {} };
-        // Connections without a request would be kept for a while, in case that one is under way; nobody serves it here.
-        if tokio::time::timeout(LAST_ANSWERS, drained).await.is_err() {
+        if tokio::time::timeout(LAST_ANSWERS, self.disconnected())
+            .await
+            .is_err()
+        {
+            // Connections without a request would be kept for a while, in case that one is under way; nobody serves it here.
             self.serving.stop().await;
-            let closed = async { while served.join_next().await.is_some() {} };
-            self.patience.end("connections", closed).await;
         }
-        served.abort_all();
-        stop_all(&mut self.slots).await;
-        // some may have been on their way up or down when we were told to stop
-        let slots = &mut self.slots;
-        let rest = async {
-            while slots.is_busy()
-                && let Some(event) = events.recv().await
-            {
+        // some may be on their way up or down when we are told to stop
+        let slots = self.slots.clone();
+        let closing = tokio::task::spawn_blocking(move || slots.close_all(Closing::Stop));
+        let happening = async {
+            while let Some(event) = events.recv().await {
                 match event {
-                    Event::Started(name, result) => slots.started(&name, result),
-                    Event::Stopped(name) => slots.stopped(&name),
+                    Event::Started(name, result) => self.slots.started(&name, result),
+                    Event::Stopped(name) => self.slots.stopped(&name),
                     Event::Died(..) => {}
                 }
-                stop_all(slots).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let closed = async {
+            tokio::select! {
+                closed = closing => if let Err(error) = closed {
+                    error!(%error, "the namespaces were not closed in order");
+                },
+                () = happening => {}
             }
         };
-        self.patience.end("namespaces on their way", rest).await;
+        self.patience.end("namespaces", closed).await;
+        drop(held);
+        let ended = async { while served.join_next().await.is_some() {} };
+        self.patience.end("listeners", ended).await;
+        served.abort_all();
     }
-}
 
-impl Node {
+    /// Waits until no client of the API is connected.
+    async fn disconnected(&self) {
+        let clients = self.serving.connections(listeners::API);
+        while clients.live() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Waits until no request is in hand, and has `WebSocket`s closed.
     async fn answered(&self) {
-        let apis: Vec<_> = self
-            .slots
-            .running()
-            .map(|(_, one)| one.api().clone())
-            .collect();
+        let apis = self.slots.each(|running| running.api().clone());
         while apis.iter().any(|api| api.in_hand() > 0) {
             tokio::time::sleep(LOOK).await;
         }
@@ -360,22 +363,14 @@ impl Node {
     }
 }
 
-/// Closes all namespaces at once; each says in the log what it does.
-async fn stop_all(slots: &mut Slots) {
-    let mut stopping = JoinSet::new();
-    for (_, running) in slots.take_running() {
-        stopping.spawn(running.stop());
-    }
-    while stopping.join_next().await.is_some() {}
-}
-
 fn serve(
     served: &mut JoinSet<Ending>,
     serving: &Serving,
     site: &Site,
     listeners: Listeners,
     settings: &crate::settings::Settings,
-    view: &crate::namespace::View,
+    slots: &Slots,
+    door: Door,
 ) {
     let connections = settings.api.max_connections;
     let Listeners {
@@ -383,25 +378,22 @@ fn serve(
         address,
         rpc,
         metrics,
+        contract,
     } = listeners;
     let (own, of_site) = (serving.clone(), site.clone());
     served.spawn(async move { of_site.serve(&own, api, connections).await });
     if let Some(listener) = rpc {
-        let (own, router) = (serving.clone(), rpc::router(view.clone(), address));
+        let (own, router) = (serving.clone(), rpc::router(slots.clone(), address));
         served.spawn(async move { own.http(listener, router).await });
     }
     if let Some(listener) = metrics {
         let (own, router) = (serving.clone(), rpc::metrics(site.clone()));
         served.spawn(async move { own.http(listener, router).await });
     }
-}
-
-/// This program does not take over from a running one yet; it says so to the one that asked.
-async fn refuse(handover: Handover) -> NodeError {
-    let why =
-        "this version of batond does not take over from a running one: stop it, and start this one";
-    handover.refuse(why).await;
-    NodeError::Successor(why)
+    if let Some(listener) = contract {
+        let (own, router) = (serving.clone(), contract::router(slots.clone(), door));
+        served.spawn(async move { own.http(listener, router).await });
+    }
 }
 
 /// A line for whoever looks at the terminal; as bytomd prints it.

@@ -5,21 +5,18 @@ use std::error::Error;
 use baton_ledger::{Address, AssetId, Output};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::info;
 
+use super::estate::start;
 use super::{Node, slots::Event};
 use crate::access;
-use crate::configuration::Configuration;
 use crate::control::{Answer, Command, Request, StatusReport};
-use crate::lock::Lock;
-use crate::logging::Log;
-use crate::namespace::{Name, Running, View};
+use crate::namespace::{Name, View};
 use crate::settings::Settings;
-use crate::step::Patience;
 
 impl Node {
     /// Does what a command says; `true` if that is to stop the node.
-    pub(super) fn obey(&mut self, command: Command) -> bool {
+    pub(super) fn obey(&self, command: Command) -> bool {
         let Command { request, answer } = command;
         match request {
             Request::Status => tell(answer, self.status()),
@@ -47,7 +44,10 @@ impl Node {
                 Ok(json!({ "tx_id": id.to_string() }))
             }),
             Request::Token { name, order } => self.of_chain(&name, answer, move |view| {
-                Ok(access::obey(view.tokens(), &order)?)
+                Ok(access::obey(
+                    &*view.tokens().ok_or("the namespace is being closed")?,
+                    &order,
+                )?)
             }),
             Request::Plan { name } => self.of_chain(&name, answer, |view| {
                 Ok(serde_json::to_value(view.planner().situation()?)?)
@@ -90,8 +90,7 @@ impl Node {
         answer: oneshot::Sender<Answer>,
         work: impl FnOnce(&View) -> Result<Value, Box<dyn Error + Send + Sync>> + Send + 'static,
     ) {
-        let found = self.slots.running().find(|(other, _)| *other == name);
-        let Some(view) = found.map(|(_, running)| running.view().clone()) else {
+        let Some(view) = self.slots.running_view(name) else {
             return tell(
                 answer,
                 Answer::Refused(format!("namespace {name} does not run")),
@@ -109,9 +108,12 @@ impl Node {
     }
 
     fn status(&self) -> Answer {
+        let Some(view) = self.slots.view(&Name::global()) else {
+            return Answer::Refused("another process serves now: ask again".to_owned());
+        };
         let others = self.slots.reports();
         let others = others.into_iter().filter(|one| !one.name.is_global());
-        let global = self.view.report(&Name::global());
+        let global = view.report(&Name::global());
         let uptime_s = self.since.elapsed().as_secs();
         value(&StatusReport::new(
             global,
@@ -122,10 +124,11 @@ impl Node {
     }
 
     /// Starts those namespaces whose lines in `config.toml` say so; a failure of one is told and holds up nobody.
-    pub(super) fn start_listed(&mut self, settings: &Settings) {
+    pub(super) fn start_listed(&self, settings: &Settings) {
         for listed in &settings.namespaces {
-            self.slots.add(&listed.name);
-            if listed.start
+            // of those that it knows a predecessor has told what becomes of them
+            if self.slots.add(&listed.name)
+                && listed.start
                 && let Err(why) = self.start(&listed.name)
             {
                 self.slots.started(&listed.name, Err(why));
@@ -133,58 +136,21 @@ impl Node {
         }
     }
 
-    fn start(&mut self, name: &Name) -> Result<(), String> {
+    fn start(&self, name: &Name) -> Result<(), String> {
         if !self.slots.has(name) {
             return Err(format!(
                 "there is no namespace {name}; `batond namespace list` names them, `batond namespace create` makes one"
             ));
         }
         self.slots.starting(name)?;
-        let opening = Opening {
-            name: name.clone(),
-            home: self.home.namespace(name),
-            log: self.log.clone(),
-            patience: self.patience.clone(),
-            websockets: self.serving.connections(&format!("websockets of {name}")),
-        };
-        let events = self.events.clone();
-        tokio::spawn(async move {
-            let name = opening.name.clone();
-            let opened = opening.open().await.map(Box::new);
+        let (opener, events) = (self.opener.clone(), self.slots.events());
+        let name = name.clone();
+        tokio::task::spawn_blocking(move || {
+            let started = start(&opener, &name).map(Box::new);
             // without a receiver the node has ended
-            let _ = events.send(Event::Started(name, opened));
+            let _ = events.send(Event::Started(name, started));
         });
         Ok(())
-    }
-}
-
-/// What is needed to open a namespace other than `global`.
-struct Opening {
-    name: Name,
-    home: crate::home::Home,
-    log: Log,
-    patience: Patience,
-    websockets: baton_handover::connections::Kind,
-}
-
-impl Opening {
-    async fn open(self) -> Result<Running, String> {
-        if !self.home.path().is_dir() {
-            return Err(format!("there is no {}", self.home.path().display()));
-        }
-        let configuration =
-            Configuration::of_namespace(self.home).map_err(|error| error.to_string())?;
-        let lock = Lock::take(&configuration.home.lock()).map_err(|error| error.to_string())?;
-        self.log
-            .open(&self.name, &configuration.paths.log)
-            .map_err(|error| format!("its log: {error}"))?;
-        for warning in &configuration.warnings {
-            warn!(namespace = %self.name, "{warning}");
-        }
-        let (name, patience) = (self.name, self.patience);
-        Running::start(name, configuration, Some(lock), self.websockets, patience)
-            .await
-            .map_err(|error| error.to_string())
     }
 }
 
