@@ -1,11 +1,12 @@
 //! What a node promises when it dies, and when its peers or the network do, tried for long with the real `batond`.
 //!
-//! `bench-node-campaign [kills] [four] [partition] [--batond PATH] [--kills 200] [--four-kills 50] [--cut-seconds 20]
+//! `bench-node-campaign [kills] [handovers] [four] [partition] [--batond PATH] [--kills 200] [--handovers 100] [--four-kills 50] [--cut-seconds 20]
 //! [--interval-ms 500] [--seed 1] [--keep DIR] [--log-level info] [--quick]`
 //!
 //! | part | what | a fault is |
 //! |---|---|---|
 //! | `kills` | a solonet under load, `kill -9` at random moments, also while it starts | not ready again, a height that went back, a chain that stops |
+//! | `handovers` | a solonet under load that hands over again and again; in half of them one of the two processes is killed at a random moment | a handover that does not happen, nobody who serves, a height that went back |
 //! | `four` | four validators and one that joins late; one of them killed again and again, then two in turn | the same, and a follower that does not catch up |
 //! | `partition` | one of four cut off by the network, then two from two | blocks made by half of the network, no blocks once it is healed |
 //!
@@ -23,6 +24,8 @@
 mod blocks;
 #[path = "node-campaign/four.rs"]
 mod four;
+#[path = "node-campaign/handovers.rs"]
+mod handovers;
 #[path = "node-campaign/kills.rs"]
 mod kills;
 #[path = "node-campaign/load.rs"]
@@ -51,12 +54,13 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 /// What can be run, in this order.
-const PARTS: [&str; 3] = ["kills", "four", "partition"];
+const PARTS: [&str; 4] = ["kills", "handovers", "four", "partition"];
 
 struct Options {
     parts: Vec<&'static str>,
     batond: PathBuf,
     kills: usize,
+    handovers: usize,
     four_kills: usize,
     cut_seconds: u64,
     interval_ms: u64,
@@ -117,6 +121,7 @@ impl Options {
     async fn part(&self, name: &str) -> Result<Found> {
         match name {
             "kills" => Box::pin(kills::run(self)).await,
+            "handovers" => Box::pin(handovers::run(self)).await,
             "four" => Box::pin(four::run(self)).await,
             _ => Box::pin(partition::run(self)).await,
         }
@@ -136,6 +141,7 @@ impl Options {
             parts: Vec::new(),
             batond: "target/release/batond".into(),
             kills: 200,
+            handovers: 100,
             four_kills: 50,
             cut_seconds: 20,
             interval_ms: 500,
@@ -149,6 +155,7 @@ impl Options {
         if args.iter().any(|arg| arg == "--quick") {
             options.quick = true;
             (options.kills, options.four_kills, options.cut_seconds) = (20, 5, 5);
+            options.handovers = 12;
         }
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
@@ -170,6 +177,7 @@ impl Options {
             match arg.as_str() {
                 "--batond" => options.batond = value.into(),
                 "--kills" => options.kills = value.parse()?,
+                "--handovers" => options.handovers = value.parse()?,
                 "--four-kills" => options.four_kills = value.parse()?,
                 "--cut-seconds" => options.cut_seconds = value.parse()?,
                 "--interval-ms" => options.interval_ms = value.parse()?,

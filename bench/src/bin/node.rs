@@ -1,6 +1,6 @@
-//! What a node's clients get: answers and transfers a second, latency while a block commits, and how soon it is back.
+//! What a node's clients get: answers and transfers a second, latency while a block commits, how soon it is back, and how long it pauses for a handover.
 //!
-//! `bench-node [reads|submit|restart …] [--batond PATH] [--peer BYTOMD] [--seconds 10] [--outputs 1000000]`
+//! `bench-node [reads|submit|restart|reload …] [--batond PATH] [--peer BYTOMD] [--seconds 10] [--outputs 1000000]`
 //!
 //! The load is made on the same cores as the node's work, as the peer's figures were. Reads are asked for by `wrk` (Debian's), the
 //! same for node and peer; what is not there is skipped, and the line says so. The node's home is a solonet with blocks of
@@ -10,6 +10,8 @@
 mod peer;
 #[path = "node/reads.rs"]
 mod reads;
+#[path = "node/reload.rs"]
+mod reload;
 #[path = "node/restart.rs"]
 mod restart;
 #[path = "node/submit.rs"]
@@ -36,7 +38,8 @@ async fn main() -> Result<()> {
             "reads" => reads::run(&options).await?,
             "submit" => submit::run(&options).await?,
             "restart" => restart::run(&options).await?,
-            other => bail!("no figure {other}: reads, submit, restart"),
+            "reload" => reload::run(&options).await?,
+            other => bail!("no figure {other}: reads, submit, restart, reload"),
         }
     }
     Ok(())
@@ -68,7 +71,9 @@ impl Options {
             }
         }
         if options.figures.is_empty() {
-            options.figures = ["reads", "submit", "restart"].map(str::to_owned).into();
+            options.figures = ["reads", "submit", "restart", "reload"]
+                .map(str::to_owned)
+                .into();
         }
         Ok(options)
     }

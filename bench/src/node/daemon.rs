@@ -160,6 +160,11 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Whether its process has ended, as one does that has handed over.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// A client of it.
     pub fn client(&self) -> Client {
         Client::new(self.api)

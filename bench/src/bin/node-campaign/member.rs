@@ -131,15 +131,34 @@ impl Member {
 
     /// Stops it as it should be stopped, and reads what it left.
     pub(crate) async fn stop(&mut self) -> Result<()> {
-        let Some(daemon) = self.daemon.take() else {
+        let Some(mut daemon) = self.daemon.take() else {
             return Ok(());
         };
+        if daemon.has_ended()? {
+            // it has handed over, and another process is the node
+            super::handovers::stop(&self.home).await?;
+            return self.read_guard();
+        }
         let status = tokio::task::spawn_blocking(move || daemon.stop()).await??;
         if !status.success() {
             self.faults
                 .push(format!("{}: stopped with {status}", self.home.api));
         }
         self.read_guard()
+    }
+
+    /// Starts it again after all its processes have ended.
+    pub(crate) async fn start_again(&mut self) -> Result<()> {
+        self.daemon = None;
+        self.start().await
+    }
+
+    /// Reads the sign guard of a node that runs. It may be written to at this moment: then it is read once more.
+    pub(crate) fn read_guard_of_a_running_node(&mut self) -> Result<()> {
+        self.read_guard().or_else(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            self.read_guard()
+        })
     }
 
     fn read_guard(&mut self) -> Result<()> {

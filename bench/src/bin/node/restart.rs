@@ -1,5 +1,6 @@
 //! How soon a node with a million unspent outputs is ready after `kill -9`, and what memory it takes.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -11,13 +12,13 @@ use super::Options;
 /// How often the node is killed.
 const RUNS: usize = 5;
 
-pub(crate) async fn run(options: &Options) -> Result<()> {
-    let dir = tempfile::tempdir()?;
+/// A home in this directory whose store has that many outputs, and the daemon that runs on it.
+pub(super) async fn grow(options: &Options, dir: &Path) -> Result<(Home, Daemon)> {
     let purse = Purse::new(3);
     let fans = options.outputs.div_ceil(FAN as u64);
     let home = Home::solonet(
         &options.batond,
-        &dir.path().join("home"),
+        &dir.join("home"),
         &HomeOptions {
             outputs: purse.outputs(fans, 1_000_000_000),
             params: vec![
@@ -26,10 +27,16 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
             ],
         },
     )?;
-    let mut daemon = home.start(&[]).await?;
+    let daemon = home.start(&[]).await?;
     daemon.mine().await?;
     daemon.wait_height(2).await?;
     fan_out(&daemon, &purse, usize::try_from(fans)?).await?;
+    Ok((home, daemon))
+}
+
+pub(crate) async fn run(options: &Options) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (home, mut daemon) = grow(options, dir.path()).await?;
     let grown = daemon.resident()?;
     let mut ready = Vec::new();
     let mut resident = Vec::new();
@@ -49,7 +56,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         json!({
             "bench": "node",
             "figure": "ready after kill -9",
-            "outputs": fans * FAN as u64,
+            "outputs": options.outputs.div_ceil(FAN as u64) * FAN as u64,
             "runs": RUNS,
             "ready_ms": ready[RUNS / 2],
             "worst_ms": ready[RUNS - 1],
