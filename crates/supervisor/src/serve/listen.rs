@@ -1,7 +1,7 @@
 //! The sockets that the operator asks for, and where they come from: systemd, if it passed one of that name; else they are bound.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use baton_handover::foreign::{self, Socket};
@@ -149,6 +149,9 @@ fn at(address: &str) -> Result<At, String> {
         Some(("", port)) => format!(
             "say which addresses: 0.0.0.0:{port} (all of IPv4), [::]:{port} (all), 127.0.0.1:{port} (this machine only)"
         ),
+        Some((host, port)) if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() => {
+            format!("{port} is no port: they go from 0 (any) to 65535")
+        }
         Some((host, port)) => {
             format!("{host} is no IP address; give one, such as 127.0.0.1:{port} or [::1]:{port}")
         }
@@ -258,6 +261,8 @@ mod tests {
             ("127.0.0.1:80", "http=127.0.0.1:80"),
             ("http=:80", "0.0.0.0:80"),
             ("http=localhost:80", "127.0.0.1:80"),
+            ("http=127.0.0.1:99999", "no port"),
+            ("http=[::1]:x", "no port"),
             ("http=80", "IP:PORT"),
             ("=127.0.0.1:80", "a name"),
             ("a b=127.0.0.1:80", "a name"),

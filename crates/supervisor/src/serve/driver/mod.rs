@@ -22,6 +22,7 @@ use crate::node::signals::{self, Arrived};
 use crate::serve::control::{Answer, Ask};
 use crate::serve::machine::Machine;
 use crate::serve::process::{Process, Start};
+use crate::serve::ready;
 use crate::serve::status;
 use crate::serve::words::{Action, Event, Exit, Generation, Standing, Timer};
 use crate::serve::{Ending, Options, remember};
@@ -122,6 +123,10 @@ impl Driver {
             if let Err(error) = socket.unlink() {
                 warn!(name = socket.name(), %error, "the socket's path could not be removed");
             }
+        }
+        if self.options.ready.path.is_some() {
+            // The last process has ended, and with it whoever listened there.
+            let _ = std::fs::remove_file(ready::socket(&self.options.directory));
         }
         remember(&self.options.directory, &[]);
         Ok(self.ending.expect("the loop ends with it"))

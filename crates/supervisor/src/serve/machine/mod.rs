@@ -272,9 +272,10 @@ impl Machine {
         };
         let crash = self.crashes.count(now);
         let exit = match (&why, crash) {
-            _ if !self.proven => Exit::NeverReady(why),
-            (Why::Ended(ended), _) if !restart => Exit::Server(*ended),
-            (_, Some(crash)) if restart => {
+            (Why::Ended(ended), _) if self.proven && !restart => Exit::Server(*ended),
+            _ if !self.proven || !restart => Exit::NeverReady(why),
+            (_, None) => Exit::CrashLoop(why),
+            (_, Some(crash)) => {
                 // At once the first time, since clients wait.
                 let after = match crash {
                     1 => Duration::ZERO,
@@ -285,7 +286,6 @@ impl Machine {
                 actions.push(Action::Arm(Timer::BackOff, after));
                 return actions;
             }
-            _ => Exit::CrashLoop(why),
         };
         actions.extend(self.end(exit, None));
         actions

@@ -213,6 +213,20 @@ fn the_policy_says_which_ends_are_final() {
 }
 
 #[test]
+fn a_successor_that_is_left_alone_and_never_ready_is_not_started_again_unless_the_policy_says_so() {
+    let mut machine = serving(Settings {
+        restart: RestartPolicy::Never,
+        ..settings()
+    });
+    machine.step(Event::Reload, T0);
+    machine.step(Event::Ended(1, FAILED), T0);
+    machine.step(Event::Timer(Timer::Ready(2)), T0);
+    let actions = machine.step(Event::Ended(2, Ended::Signal(3)), T0);
+    let exit = Exit::NeverReady(Why::Late);
+    assert_eq!(actions.last(), Some(&Action::Exit(exit)));
+}
+
+#[test]
 fn asked_to_end_it_ends_all_and_with_the_code_of_the_one_that_served() {
     let mut machine = reloading();
     assert_eq!(
