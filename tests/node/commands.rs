@@ -121,6 +121,22 @@ fn a_home_that_is_not_there_is_not_made_by_a_typing_error() {
 }
 
 #[test]
+fn what_cannot_be_done_is_told_before_what_could_be_lost() {
+    let home = Home::solonet();
+    for (args, wanted) in [
+        (
+            &["namespace", "destroy", "global"][..],
+            "cannot be destroyed",
+        ),
+        (&["pay", "sn1q", "-5"], "\"-5\" is not an amount of BTM"),
+    ] {
+        let said = home.batond(args);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.err.contains(wanted), "{said:?}");
+    }
+}
+
+#[test]
 fn a_network_is_at_an_address() {
     let home = Home::empty();
     for host in ["foo", "0.0.0.0", "127.0.0.1:80"] {
@@ -162,6 +178,10 @@ fn a_node_that_cannot_start_says_what_to_do() {
     fails(
         &[&format!("--api_addr={busy}")],
         &format!("Failed to register tcp port: listen tcp {busy}: bind: address already in use"),
+    );
+    fails(
+        &["--api_addr=192.0.2.1:80"],
+        "Failed to register tcp port: listen tcp 192.0.2.1:80: bind: cannot assign requested address (api_addr); this machine's",
     );
     fails(
         &[&format!("--p2p.laddr={busy}")],

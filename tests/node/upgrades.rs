@@ -70,8 +70,12 @@ fn a_plan_can_be_given_up_and_what_cannot_be_planned_is_refused() {
         assert!(said.err.contains(wanted), "{said:?}");
     };
     refused(&["schedule", "../x", "--height", "1000"], "plan name");
-    refused(&["schedule", "v9", "--height", "1"], "plan for height 1");
+    refused(
+        &["schedule", "v9", "--height", "1"],
+        "height 1 is too early",
+    );
     refused(&["sign", "v9"], "required");
+    refused(&["cancel", "v9"], "none is on the chain");
     let said = home.batond(&["upgrade", "sign", "v9", "--height", "100000"]);
     let signed: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(

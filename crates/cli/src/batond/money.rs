@@ -40,6 +40,7 @@ pub(super) fn pay_command() -> Command {
             Arg::new("amount")
                 .value_name("BTM")
                 .required(true)
+                .allow_negative_numbers(true)
                 .help("How much, such as 12.5"),
         )
         .arg(namespace())

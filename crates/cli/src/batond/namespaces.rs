@@ -178,6 +178,10 @@ fn create(home: &Home, name: &Name, given: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn destroy(home: &Home, name: &Name, yes: bool) -> Result<(), Failure> {
+    if name.is_global() {
+        let text = "global is the node itself and cannot be destroyed".to_owned();
+        return Err(Failure::plain(text));
+    }
     if !yes {
         let text = format!(
             "this removes {} with its keys and blocks, for good; add --yes if that is what you want",

@@ -26,13 +26,13 @@ pub(super) struct Listeners {
 
 /// A listener that cannot be had. (bytomd's text, with the setting.)
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "Failed to register tcp port: listen tcp {address}: {why} ({key}); what listens there tells `ss -ltnp`"
-)]
+#[error("Failed to register tcp port: listen tcp {address}: {why} ({key}){remedy}")]
 pub struct ListenError {
     key: &'static str,
     address: SocketAddr,
     why: String,
+    /// What to do, after a semicolon; or nothing.
+    remedy: &'static str,
 }
 
 impl Listeners {
@@ -71,14 +71,15 @@ async fn claim(
     key: &'static str,
     address: SocketAddr,
 ) -> Result<Listener, ListenError> {
-    handover
-        .tcp(name, address)
-        .await
-        .map_err(|error| ListenError {
+    handover.tcp(name, address).await.map_err(|error| {
+        let (why, remedy) = why(&error);
+        ListenError {
             key,
             address,
-            why: why(&error),
-        })
+            why,
+            remedy,
+        }
+    })
 }
 
 /// A node is one without it too: it is only stopped for an upgrade then.
@@ -86,20 +87,31 @@ async fn contract(handover: &mut Handover, path: &Path) -> Option<Listener> {
     let listener = handover.unix("node", path).await;
     listener
         .inspect_err(|error| {
-            let why = why(error);
+            let (why, _) = why(error);
             warn!(path = %path.display(), why, "a supervisor cannot ask this node for snapshots");
         })
         .ok()
 }
 
-/// The deepest cause, in Go's words where bytomd's users know them.
-fn why(error: &HandoverError) -> String {
+/// The deepest cause, in Go's words where bytomd's users know them, and what to do.
+fn why(error: &HandoverError) -> (String, &'static str) {
     let mut deepest: &dyn std::error::Error = error;
     while let Some(cause) = deepest.source() {
         deepest = cause;
     }
     match deepest.downcast_ref::<io::Error>().map(io::Error::kind) {
-        Some(io::ErrorKind::AddrInUse) => "bind: address already in use".to_owned(),
-        _ => deepest.to_string(),
+        Some(io::ErrorKind::AddrInUse) => (
+            "bind: address already in use".to_owned(),
+            "; what listens there tells `ss -ltnp`",
+        ),
+        Some(io::ErrorKind::AddrNotAvailable) => (
+            "bind: cannot assign requested address".to_owned(),
+            "; this machine's addresses tells `ip address`",
+        ),
+        Some(io::ErrorKind::PermissionDenied) => (
+            "bind: permission denied".to_owned(),
+            "; ports below 1024 are for root, or who has CAP_NET_BIND_SERVICE",
+        ),
+        _ => (deepest.to_string(), ""),
     }
 }

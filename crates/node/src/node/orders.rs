@@ -93,7 +93,9 @@ impl Node {
         let Some(view) = self.slots.running_view(name) else {
             return tell(
                 answer,
-                Answer::Refused(format!("namespace {name} does not run")),
+                Answer::Refused(format!(
+                    "namespace {name} does not run; `batond namespace list` tells which do"
+                )),
             );
         };
         tokio::task::spawn_blocking(move || {

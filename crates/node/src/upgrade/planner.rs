@@ -83,6 +83,22 @@ pub enum PlannerError {
         /// The number of the next decision.
         wanted: u64,
     },
+    /// It is too late for such a plan.
+    #[error("height {height} is too early: the plan can stand in block {block} at the soonest, so that {} is the first that it can be for", block + 1)]
+    Late {
+        /// The height of the plan.
+        height: u64,
+        /// The next block.
+        block: u64,
+    },
+    /// There is no such plan.
+    #[error("there is no plan {name:?} to cancel; {}", match plan { Some(plan) => format!("that on the chain is {plan:?}"), None => "none is on the chain".to_owned() })]
+    NoPlan {
+        /// What was to be cancelled.
+        name: String,
+        /// What is planned.
+        plan: Option<String>,
+    },
     /// Too few have signed.
     #[error(
         "{signed} of {wanted} signatures: have other members run `batond upgrade sign` with the same name, height and \
@@ -205,6 +221,10 @@ impl Planner {
         let decision = match choice.clone() {
             Choice::Cancel { name } => {
                 check_name(&name)?;
+                let plan = self.chain.plan().map(|plan| plan.name);
+                if plan.as_ref() != Some(&name) {
+                    return Err(PlannerError::NoPlan { name, plan });
+                }
                 Decision::Cancel { name }
             }
             Choice::Schedule { name, height, info } => {
@@ -215,11 +235,7 @@ impl Planner {
                 // it is in a block no sooner than the next, and must be later than that
                 let block = self.chain.tip().height + 1;
                 if height <= block {
-                    return Err(PlanError::Height {
-                        plan: height,
-                        block,
-                    }
-                    .into());
+                    return Err(PlannerError::Late { height, block });
                 }
                 Decision::Schedule(Plan { name, height, info })
             }
