@@ -1,49 +1,60 @@
-//! Work of the same kind on all cores, in order.
+//! Work of the same kind on all cores, in order, behind everything that somebody waits for.
+//!
+//! Signatures are checked by a crew of threads of its own, one for each core, with a low priority: a flood of transactions
+//! takes what of the machine is idle, and leaves requests and blocks their share.
 
 use std::num::NonZero;
+use std::sync::LazyLock;
 use std::thread;
 
-/// How many pieces of work are worth the start of threads.
+use rayon::ThreadPool;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use rustix::process::{getpriority_process, setpriority_process};
+
+/// How many pieces of work are worth another thread.
 pub(crate) const WORTHWHILE: usize = 64;
 
-/// The most threads that are started.
+/// The most threads.
 const MAX_THREADS: usize = 16;
+/// How far behind the other threads of the process they stand, as `nice` counts it: beside one that is busy they get a tenth of
+/// a core.
+const BEHIND: i32 = 10;
+/// The lowest priority.
+const LOWEST: i32 = 19;
 
-/// Does `work` on each of `items`, on as many cores as there are if it is worthwhile.
-pub(crate) fn map<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+/// The crew of this process; `None` if the system gives no threads.
+static CREW: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = cores.min(MAX_THREADS).min(items.len() * 2 / WORTHWHILE);
-    if threads < 2 {
-        return items.into_iter().map(work).collect();
+    let crew = rayon::ThreadPoolBuilder::new()
+        .num_threads(cores.min(MAX_THREADS))
+        .thread_name(|number| format!("checks-{number}"))
+        .start_handler(|_| stand_back())
+        .build();
+    crew.inspect_err(|error| tracing::warn!(%error, "signatures are checked one after the other"))
+        .ok()
+});
+
+/// Lowers the priority of this thread. On Linux it is a thread's, and nothing has to be allowed for that.
+fn stand_back() {
+    let lowered = getpriority_process(None)
+        .and_then(|own| setpriority_process(None, (own + BEHIND).min(LOWEST)));
+    if let Err(error) = lowered {
+        tracing::debug!(%error, "the priority of a thread could not be lowered");
     }
-    let share = items.len().div_ceil(threads);
-    let total = items.len();
-    let mut shares = Vec::with_capacity(threads);
-    let mut items = items.into_iter();
-    loop {
-        let part: Vec<T> = items.by_ref().take(share).collect();
-        if part.is_empty() {
-            break;
-        }
-        shares.push(part);
+}
+
+/// Does `work` on each of `items`, by the crew if there are enough of them to be worth it.
+pub(crate) fn map<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
+    match &*CREW {
+        Some(crew) if items.len() >= WORTHWHILE => crew.install(|| {
+            items
+                .into_par_iter()
+                .with_min_len(WORTHWHILE / 2)
+                .map(work)
+                .collect()
+        }),
+        _ => items.into_iter().map(work).collect(),
     }
-    let work = &work;
-    let first = shares.remove(0);
-    thread::scope(|scope| {
-        let others: Vec<_> = shares
-            .into_iter()
-            .map(|part| scope.spawn(move || part.into_iter().map(work).collect::<Vec<R>>()))
-            .collect();
-        let mut done: Vec<R> = Vec::with_capacity(total);
-        done.extend(first.into_iter().map(work));
-        for other in others {
-            match other.join() {
-                Ok(part) => done.extend(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    })
 }
 
 #[cfg(test)]
@@ -57,5 +68,16 @@ mod tests {
             let doubled: Vec<usize> = items.iter().map(|item| item * 2).collect();
             assert_eq!(map(items, |item| item * 2), doubled);
         }
+    }
+
+    #[test]
+    fn much_work_stands_back_and_little_does_not() {
+        let priority = || getpriority_process(None).unwrap();
+        let own = priority();
+        let of = |len| map(vec![(); len], |()| priority());
+        assert_eq!(of(WORTHWHILE - 1), vec![own; WORTHWHILE - 1]);
+        let behind = (own + BEHIND).min(LOWEST);
+        assert_eq!(of(WORTHWHILE), vec![behind; WORTHWHILE]);
+        assert_eq!(priority(), own);
     }
 }
