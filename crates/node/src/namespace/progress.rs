@@ -133,9 +133,9 @@ fn reason(facts: &Facts) -> String {
             "this node is the only validator, and its log tells why it makes none".to_owned()
         };
     }
-    if facts.peers == 0 {
-        return "no peer is connected; look at p2p.keep_dial, p2p.seeds and the firewall"
-            .to_owned();
+    let unconnected = "no peer is connected; look at p2p.keep_dial, p2p.seeds and the firewall";
+    if facts.missing.is_empty() && facts.peers == 0 {
+        return unconnected.to_owned();
     }
     if facts.missing.is_empty() {
         return "all validators are heard of and do not agree; look at their clocks and logs"
@@ -154,7 +154,9 @@ fn reason(facts: &Facts) -> String {
         facts.power,
         names.join(", ")
     );
-    if u128::from(power) * 3 >= u128::from(facts.power) {
+    if facts.peers == 0 {
+        format!("{missing}, for {unconnected}")
+    } else if u128::from(power) * 3 >= u128::from(facts.power) {
         format!("{missing}; more than two thirds of the votes must be at work")
     } else {
         format!("{missing}, and the others do not agree; look at their clocks and logs")
@@ -248,7 +250,10 @@ mod tests {
             missing: missing(3),
             ..still.clone()
         });
-        assert!(told.contains("p2p.keep_dial"), "{told}");
+        assert!(
+            told.contains("3 of 4 validators") && told.contains("p2p.keep_dial"),
+            "{told}"
+        );
         assert!(standing(still.clone()).contains("clocks"));
         let alone = Facts {
             validators: 1,
