@@ -18,7 +18,7 @@
 //!     return Err(foreign::become_program(args).into());
 //! }
 //! let http = Socket::tcp("http", "127.0.0.1:8080".parse()?)?;
-//! let program = ["/usr/local/bin/web".into()];
+//! let program = [std::ffi::OsString::from("/usr/local/bin/web")];
 //! let mut server = foreign::command(Convention::Systemd, &[&http], &program)?.spawn()?;
 //! server.wait()?;
 //! # Ok(())

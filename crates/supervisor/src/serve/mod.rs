@@ -4,7 +4,7 @@
 //! no process accepts the kernel queues. A reload starts the next process beside the old one and lets the old one go only when the next is
 //! ready; if it never is, nothing has changed.
 //!
-//! [`machine`] decides; [`driver`] does. What is known of a process lies in [`process`]; when it is ready, in [`ready`].
+//! [`machine`] decides, `driver` does. What a process is lies in `process`; when it is ready, in [`ready`].
 
 mod control;
 mod driver;

@@ -1,7 +1,7 @@
 //! When a process is ready to serve.
 //!
 //! The sockets are shared, so whoever asks on one of them may be answered by the old process: that says nothing. Sound are only the
-//! process's own words, over a socket that was given to it alone ([`Notes`]); an answer on a socket that was given to it alone
+//! process's own words, over a socket that was given to it alone (`notes`); an answer on a socket that was given to it alone
 //! ([`READY_SOCKET`]); and, weakest, that it has lived for a while, which a server with a bad configuration as a rule does not.
 
 use std::path::{Path, PathBuf};
