@@ -2,27 +2,33 @@
 
 use std::path::Path;
 
-use super::{Batch, Order, RedbSettings, RedbStore, Snapshot, Store, StoreError, pages};
+use super::{Order, RedbSettings, RedbStore, Snapshot, Store, StoreError};
 
 /// Records that are written together.
 const BATCH: usize = 16_384;
+/// After all keys.
+const END: [u8; 64] = [0xff; 64];
 
 /// Writes all that a snapshot holds into a new file, which is as good as the one that was looked at.
 pub fn copy(from: &dyn Snapshot, path: &Path, settings: RedbSettings) -> Result<(), StoreError> {
     let to = RedbStore::open_with(path, settings)?;
-    let mut batch = Batch::new();
-    for record in pages(from, &[], Order::Ascending) {
-        let (key, value) = record?;
-        batch.insert(key, Some(value));
-        if batch.len() == BATCH {
-            to.commit(std::mem::take(&mut batch))?;
-        }
+    let mut next = Vec::new();
+    loop {
+        let some = from.scan(&next, &END, Order::Ascending, BATCH)?;
+        let Some((last, _)) = some.last() else {
+            return Ok(());
+        };
+        next.clone_from(last);
+        // the smallest key after it
+        next.push(0);
+        let records = some.into_iter().map(|(key, value)| (key, Some(value)));
+        to.commit(records.collect())?;
     }
-    to.commit(batch)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Batch;
     use super::*;
 
     #[test]
