@@ -203,3 +203,26 @@ fn a_planned_release_is_fetched_before_its_height() {
     assert_eq!(prepared.code(), Some(0), "{}", prepared.err());
     running.stop();
 }
+
+/// A node that keeps to the contract tells of its chain's plans itself.
+#[test]
+fn a_release_that_the_node_tells_of_is_fetched_before_its_height() {
+    let mut home = practice(&[], "handover = true");
+    allow(&mut home);
+    let content = archive();
+    let checksum = hex::encode(Sha256::digest(&content));
+    let (address, _) = serve(content, 0);
+    // Nobody answers there: the plan is known from the node alone.
+    home.set("DAEMON_GRPC_ADDRESS", "127.0.0.1:1");
+    let app = home.at("config/app.toml");
+    let text = fs::read_to_string(&app).unwrap();
+    let info =
+        format!(r#"{{\"binaries\":{{\"any\":\"{address}/v2.tar?checksum=sha256:{checksum}\"}}}}"#);
+    fs::write(&app, format!("{text}\nplan = [\"v2:1000000:{info}\"]\n")).unwrap();
+    let mut running = home.spawn(COSMOVISOR, &["run", "start"]);
+    let binary = home.root().join("upgrades/v2/bin/mocknode");
+    running.wait_until("the release", |_| Path::new(&binary).is_file());
+    assert_eq!(home.current(), "genesis");
+    running.stop();
+    assert_eq!(versions(&home), 1);
+}

@@ -24,14 +24,18 @@ pub(crate) fn router(rpc: Rpc) -> Router {
 
 async fn node(State(rpc): State<Rpc>) -> Json<Value> {
     let view = look(&rpc.view).clone();
-    let plan = view.app.plan().filter(|_| view.halted.is_some());
-    let halted = plan.map(|plan| json!({ "name": plan.name, "height": plan.height }));
+    let plan = view.app.plan();
+    let halted = plan.filter(|_| view.halted.is_some());
+    let halted = halted.map(|plan| json!({ "name": plan.name, "height": plan.height }));
+    let plan =
+        plan.map(|plan| json!({ "name": plan.name, "height": plan.height, "info": plan.info }));
     Json(json!({
         "contract": 1,
         "name": "mocknode",
         "version": rpc.about.version,
         "height": view.tip.height,
         "halted": halted,
+        "plan": plan,
         "snapshot": true,
     }))
 }

@@ -130,6 +130,11 @@ impl View {
         self.chain.tip().height
     }
 
+    /// The upgrade that is planned.
+    pub(crate) fn plan(&self) -> Option<Plan> {
+        self.chain.plan()
+    }
+
     /// The plan before which it has stopped.
     pub(crate) fn halted(&self) -> Option<Plan> {
         self.consensus.borrow().halted.clone()

@@ -46,12 +46,16 @@ async fn node(State(answers): State<Answers>) -> Response {
     let halted = view
         .halted()
         .map(|plan| json!({ "name": plan.name, "height": plan.height }));
+    let plan = view
+        .plan()
+        .map(|plan| json!({ "name": plan.name, "height": plan.height, "info": plan.info }));
     Json(json!({
         "contract": 1,
         "name": "batond",
         "version": crate::VERSION,
         "height": view.height(),
         "halted": halted,
+        "plan": plan,
         "snapshot": true,
     }))
     .into_response()

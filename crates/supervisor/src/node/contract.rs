@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use crate::plan::Plan;
 use crate::telling::control::Address;
 
 /// The socket's name.
@@ -43,6 +44,9 @@ pub struct About {
     /// The plan before which it has stopped.
     #[serde(default)]
     pub halted: Option<Halted>,
+    /// The upgrade that the chain plans.
+    #[serde(default)]
+    pub plan: Option<Plan>,
     /// It can write a snapshot.
     #[serde(default)]
     pub snapshot: bool,

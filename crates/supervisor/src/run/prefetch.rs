@@ -1,6 +1,6 @@
 //! Fetching a planned release before its height, so that nothing is left to go wrong then.
 //!
-//! What the chain has planned is asked over gRPC now and then; a plan that is already in the plan
+//! What the chain has planned is asked now and then, of the node itself if it keeps to the contract, else over gRPC; a plan that is already in the plan
 //! file (from `add-upgrade` without a binary) counts too.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 use crate::config::Config;
 use crate::due::Author;
 use crate::heights;
+use crate::node::contract;
 use crate::plan::{self, Plan};
 use crate::telling::Event;
 use crate::upgrade::steps::Steps;
@@ -79,6 +80,10 @@ pub async fn keep_fetching(steps: Arc<Steps>) {
 
 /// The next plan, and whether the chain answered.
 async fn planned(steps: &Steps) -> (Option<Plan>, bool) {
+    let about = contract::about(&steps.layout().control_dir()).await;
+    if let Ok(Some(plan)) = about.map(|about| about.plan) {
+        return (Some(plan), true);
+    }
     let address = &steps.config().grpc_address;
     match heights::current_plan(address, ANSWER).await {
         Ok(Some(plan)) => {
