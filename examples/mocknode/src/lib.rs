@@ -38,7 +38,7 @@ mod wal;
 
 use std::process::ExitCode;
 
-pub use version::{MAX_VERSION_LEN, StampError, stamp};
+pub use version::{MAX_VERSION_LEN, StampError, stamp, stamp_of};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {

@@ -81,6 +81,11 @@ pub fn stamp(executable: &Path, version: &str, out: &Path) -> Result<(), StampEr
     write().map_err(write_error)
 }
 
+/// The version that is stamped on an executable, if any.
+pub fn stamp_of(executable: &Path) -> io::Result<Option<String>> {
+    read_stamp(&mut File::open(executable)?)
+}
+
 fn stamp_len(version: &str) -> u64 {
     (MARK.len() + version.len() + 1) as u64
 }
@@ -133,10 +138,7 @@ impl Version {
     /// The version of the running executable: its stamp, else its release directory, else
     /// `genesis`.
     pub(crate) fn of_this_process() -> Self {
-        let stamped = File::open("/proc/self/exe")
-            .and_then(|mut exe| read_stamp(&mut exe))
-            .ok()
-            .flatten();
+        let stamped = stamp_of(Path::new("/proc/self/exe")).ok().flatten();
         let placed = || release_of(&std::env::current_exe().ok()?);
         Self(stamped.or_else(placed).unwrap_or_else(|| "genesis".into()))
     }

@@ -172,7 +172,10 @@ pub(crate) enum Command {
     /// For servers built with baton-handover, as `upgrade`. Shows the one that serves, those that
     /// still finish connections or sleep, and what dead ones left. Exit code 1 if nobody serves.
     Generations(GenerationsArgs),
-    /// Watch an upgrade of a practice node, with nothing but this executable
+    /// Watch the upgrade of a chain under load, with nothing but this executable
+    ///
+    /// Runs a chain of one validator in a temporary directory, with clients that ask, pay and listen, and upgrades it at a height. Exit code 1
+    /// if a transaction or a block was lost, or if a node that can hand over was noticed to be upgraded.
     Demo(demo::Args),
     /// Show the versions of baton and of the node
     Version {

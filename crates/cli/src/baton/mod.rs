@@ -3,6 +3,8 @@
 mod args;
 mod man;
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -24,11 +26,14 @@ use crate::top;
 
 /// Does what the process's arguments ask for.
 ///
-/// Called as `mocknode` it is the practice node, which is how the demo comes by its binaries; started by `serve` it becomes the server.
+/// Called as `batond` it is the demo's node, which is how the demo comes by its binaries; as `mocknode` the practice node; started by
+/// `serve` it becomes the server.
 pub fn main() -> ExitCode {
     let called = std::env::args_os().next().unwrap_or_default();
-    if std::path::Path::new(&called).file_name() == Some("mocknode".as_ref()) {
-        return baton_mocknode::main();
+    match Path::new(&called).file_name().and_then(OsStr::to_str) {
+        Some(demo::NODE) => return demo::node(),
+        Some("mocknode") => return baton_mocknode::main(),
+        _ => {}
     }
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|word| word == foreign::WORD) {
@@ -99,7 +104,7 @@ fn act(context: Context, command: Command) -> Outcome {
         Command::Upgrade(args) => handover::upgrade(args),
         Command::Generations(args) => handover::generations(&args),
         Command::Demo(args) => {
-            commands::runtime()?.block_on(demo::run(&args))?;
+            demo::run(&args)?;
             Ok(Ending::Done)
         }
         Command::Version {

@@ -26,9 +26,10 @@ use crate::commands::{Outcome, runtime};
 use crate::context::Context;
 use crate::ending::Ending;
 
-use self::feed::watch;
-use self::model::Model;
-use self::screen::show;
+pub(crate) use self::card::{Card, Side, Tone};
+pub(crate) use self::feed::watch;
+pub(crate) use self::model::{Model, News};
+pub(crate) use self::screen::{Ends, show};
 
 /// How the node is watched.
 #[derive(Debug, clap::Args)]
@@ -54,6 +55,6 @@ pub(crate) fn top(context: &Context, args: &TopArgs) -> Outcome {
 }
 
 /// Is there a terminal that can be drawn on?
-fn has_screen() -> bool {
+pub(crate) fn has_screen() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }

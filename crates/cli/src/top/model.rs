@@ -63,7 +63,6 @@ pub(crate) struct Timeline {
 
 /// Something that the screen learns.
 #[derive(Debug)]
-#[allow(dead_code)]
 pub(crate) enum News {
     /// The supervisor's answer.
     Status(Box<Status>),

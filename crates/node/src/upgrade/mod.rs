@@ -6,6 +6,6 @@ mod planner;
 
 pub(crate) use halt::halt;
 pub use halt::{HaltError, InfoFile};
-pub use migrations::migrations;
+pub use migrations::{migrations, practise};
 pub(crate) use planner::Planner;
 pub use planner::{Choice, PlannerError, Signed};
