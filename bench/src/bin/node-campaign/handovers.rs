@@ -23,6 +23,8 @@ use super::{Found, Options};
 const LIMIT: Duration = Duration::from_mins(1);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(5);
+/// Nobody is left who is not seen for so long.
+const GONE: Duration = Duration::from_millis(500);
 /// A handover has been over for long by then: kills are spread over this time.
 const SPREAD: Duration = Duration::from_millis(600);
 
@@ -172,6 +174,7 @@ async fn settled(member: &Member, first: u32, killed: Victim) -> Result<Option<u
     let begun = Instant::now();
     let path = member.home.path();
     let mut seen_two = false;
+    let mut empty = None;
     loop {
         let alive = processes(path)?;
         seen_two |= alive.len() > 1 || alive.iter().any(|pid| *pid != first);
@@ -183,7 +186,10 @@ async fn settled(member: &Member, first: u32, killed: Victim) -> Result<Option<u
         {
             return Ok(Some(last));
         }
-        if alive.is_empty() {
+        // for a moment a process that is just being started has no name
+        if !alive.is_empty() {
+            empty = None;
+        } else if empty.get_or_insert_with(Instant::now).elapsed() > GONE {
             return Ok(None);
         }
         ensure!(
