@@ -1,6 +1,8 @@
 //! One process replaces another, and no client notices.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
@@ -9,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::clients::{Client, Socket};
-use crate::support::{BATOND, Home, Node, Said, wait};
+use crate::support::{BATOND, Home, Node, PATIENCE, Said, wait};
 
 /// `baton` on the node's own control directory.
 fn baton(home: &Home, args: &[&str]) -> Said {
@@ -326,5 +328,33 @@ fn a_damaged_store_leaves_the_old_process_serving() {
     let said = baton(&home, &["upgrade"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     client.ask("/get-block-count", "");
+    stop(&home, node);
+}
+
+#[test]
+fn a_client_that_takes_its_time_with_a_body_holds_nothing_up() {
+    let home = Home::solonet();
+    let node = home.start(&["--mining"]);
+    node.reach(1);
+    let first = pid(&node);
+    let body = r#"{"block_height":1}"#;
+    let mut slow = TcpStream::connect(node.api()).unwrap();
+    slow.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "POST /get-block HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}",
+        body.len(),
+        &body[..1]
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+
+    let said = baton(&home, &["upgrade"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_ne!(pid(&node), first);
+    // the process to which it began to speak is not the node any more, and says so
+    slow.write_all(&body.as_bytes()[1..]).unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("another process serves now"), "{answer}");
     stop(&home, node);
 }

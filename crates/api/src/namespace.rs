@@ -28,7 +28,7 @@ use crate::{
 pub(crate) struct Namespace {
     pub(crate) settings: ApiSettings,
     pub(crate) parts: Parts,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) lanes: Lanes,
     pub(crate) cache: Cache,
     pub(crate) metrics: Metrics,
@@ -45,7 +45,7 @@ impl Namespace {
         // an id that is not unique is a nuisance and no more
         let _ = getrandom::fill(&mut prefix);
         Self {
-            gate: Gate::new(limits.requests, limits.requests_per_client),
+            gate: Arc::new(Gate::new(limits.requests, limits.requests_per_client)),
             lanes: Lanes::new(limits.response),
             cache: Cache::new(limits.cache_bytes),
             metrics: Metrics::new(),

@@ -4,13 +4,13 @@ use std::{
     any::Any,
     collections::HashMap,
     convert::Infallible,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, PoisonError, RwLock},
     task::{Context, Poll},
     time::Duration,
 };
 
-use axum::http::{HeaderValue, Request, Response, StatusCode};
+use axum::http::{HeaderValue, Request, Response, StatusCode, request::Parts};
 use baton_handover::{
     Listener, Serving,
     connections::{Connection, Kind},
@@ -25,7 +25,7 @@ use crate::{
     api::Api,
     fault::Fault,
     parts::Later,
-    serve::{Body, response},
+    serve::{Body, body::receive, response},
 };
 
 /// The namespace whose API is at the root.
@@ -33,6 +33,9 @@ pub const GLOBAL: &str = "global";
 
 /// How long a request waits for the namespaces while a handover has them closed.
 const WAIT: Duration = Duration::from_mins(1);
+
+/// How long a request's body may come in while the request is within the namespaces: a handover waits for it.
+const SOON: Duration = Duration::from_millis(250);
 
 /// Lets a request in for as long as the value lives; `None` once another process has the namespaces. It may wait while
 /// nobody has them.
@@ -151,29 +154,75 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let site = self.clone();
         Box::pin(async move {
-            // who looks whether the process lives does not wait
-            let door = site
-                .door
-                .as_ref()
-                .filter(|_| request.uri().path() != "/healthz");
-            let held = match door {
-                Some(door) => timeout(WAIT, door()).await.unwrap_or_default(),
-                None => Some(Box::new(()) as Box<dyn Any + Send>),
-            };
-            let Some(_held) = held else {
-                return Ok(absent(&request, Fault::moved()));
-            };
-            Ok(match site.find(request.uri().path()) {
-                Ok((api, skip)) => api.answer(request, skip).await,
-                Err(fault) => absent(&request, fault),
-            })
+            let (parts, body) = request.into_parts();
+            Ok(site.answer(parts, body).await)
         })
     }
 }
 
+impl Site {
+    async fn answer<B>(&self, parts: Parts, body: B) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let entered = match self.enter(&parts).await {
+            Ok(entered) => entered,
+            Err(fault) => return absent(&parts, fault),
+        };
+        if body.is_end_stream() {
+            return entered.answer(parts, Ok(Bytes::new())).await;
+        }
+        let mut receiving = pin!(receive(body, entered.api.admit(&parts, entered.skip)));
+        if let Ok(body) = timeout(SOON, receiving.as_mut()).await {
+            return entered.answer(parts, body).await;
+        }
+        // Nobody waits in the namespaces for a client that takes its time.
+        drop(entered);
+        let body = receiving.await;
+        match self.enter(&parts).await {
+            Ok(entered) => entered.answer(parts, body).await,
+            Err(fault) => absent(&parts, fault),
+        }
+    }
+
+    /// Goes to the API that a request is for; it may wait for a handover.
+    async fn enter(&self, parts: &Parts) -> Result<Entered, Fault> {
+        let path = parts.uri.path();
+        // who looks whether the process lives does not wait
+        let door = self.door.as_ref().filter(|_| path != "/healthz");
+        let held = match door {
+            Some(door) => timeout(WAIT, door()).await.unwrap_or_default(),
+            None => Some(Box::new(()) as Box<dyn Any + Send>),
+        };
+        let held = held.ok_or_else(Fault::moved)?;
+        let (api, skip) = self.find(path)?;
+        Ok(Entered {
+            api,
+            skip,
+            _held: held,
+        })
+    }
+}
+
+/// A request within the namespaces, which are not closed before it is answered.
+struct Entered {
+    api: Api,
+    /// How much of the path is the namespace's prefix.
+    skip: usize,
+    /// Dropped after the API.
+    _held: Box<dyn Any + Send>,
+}
+
+impl Entered {
+    async fn answer(self, parts: Parts, body: Result<Bytes, Fault>) -> Response<Body> {
+        self.api.answer(parts, body, self.skip).await
+    }
+}
+
 /// What is answered when there is no namespace to answer.
-fn absent<B>(request: &Request<B>, fault: Fault) -> Response<Body> {
-    let mut response = match request.uri().path() {
+fn absent(parts: &Parts, fault: Fault) -> Response<Body> {
+    let mut response = match parts.uri.path() {
         // the process is there, but cannot be sent work
         "/healthz" => response::plain(
             StatusCode::OK,

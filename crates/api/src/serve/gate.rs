@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -32,8 +32,8 @@ pub(crate) enum Full {
 
 /// A request in hand; dropping it says that it is answered.
 #[derive(Debug)]
-pub(crate) struct Pass<'g> {
-    gate: &'g Gate,
+pub(crate) struct Pass {
+    gate: Arc<Gate>,
     client: Option<IpAddr>,
 }
 
@@ -53,10 +53,10 @@ impl Gate {
     }
 
     /// Lets a request in. Without an address (a Unix socket) there is no limit for its client.
-    pub(crate) fn enter(&self, client: Option<IpAddr>) -> Result<Pass<'_>, Full> {
+    pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Pass, Full> {
         let client = client.map(household);
         let pass = Pass {
-            gate: self,
+            gate: Arc::clone(self),
             client: None,
         };
         if self.in_hand.fetch_add(1, Relaxed) >= self.most {
@@ -99,7 +99,7 @@ fn household(client: IpAddr) -> IpAddr {
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for Pass {
     fn drop(&mut self) {
         self.gate.in_hand.fetch_sub(1, Relaxed);
         let Some(client) = self.client else { return };
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn each_client_has_its_share() {
-        let gate = Gate::new(3, 2);
+        let gate = Arc::new(Gate::new(3, 2));
         let client = |last| Some(IpAddr::from([10, 0, 0, last]));
         let first = gate.enter(client(1)).unwrap();
         let _second = gate.enter(client(1)).unwrap();
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_household_has_one_share() {
-        let gate = Gate::new(9, 2);
+        let gate = Arc::new(Gate::new(9, 2));
         let enter = |text: &str| gate.enter(Some(text.parse().unwrap()));
         let _first = enter("2001:db8::1").unwrap();
         let _second = enter("2001:db8::ffff:1").unwrap();
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn who_has_left_is_forgotten() {
-        let gate = Gate::new(3, 2);
+        let gate = Arc::new(Gate::new(3, 2));
         drop(gate.enter(Some(IpAddr::from([10, 0, 0, 1]))).unwrap());
         assert!(
             gate.clients

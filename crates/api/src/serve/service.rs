@@ -13,13 +13,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request},
 };
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as HttpBody;
-use tokio::time::timeout;
 use tower_service::Service;
 
 use super::{
-    auth, compress,
+    auth,
+    body::receive,
+    compress,
     gate::Full,
     metrics,
     response::{self, Body, JSON, REQUEST_ID},
@@ -53,23 +53,29 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let api = self.clone();
-        Box::pin(async move { Ok(api.answer(request, 0).await) })
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let admission = if body.is_end_stream() {
+                None
+            } else {
+                api.admit(&parts, 0)
+            };
+            let body = receive(body, admission).await;
+            Ok(api.answer(parts, body, 0).await)
+        })
     }
 }
 
 impl Api {
-    /// Answers a request whose path, after `skip` bytes, is one of this namespace.
-    pub(crate) async fn answer<B>(&self, request: Request<B>, skip: usize) -> Response<Body>
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    /// Answers a request whose path, after `skip` bytes, is one of this namespace. Its body was received, or refused.
+    pub(crate) async fn answer(
+        &self,
+        mut parts: request::Parts,
+        body: Result<Bytes, Fault>,
+        skip: usize,
+    ) -> Response<Body> {
         let namespace = &self.namespace;
-        let (mut parts, body) = request.into_parts();
-        let client = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|ConnectInfo(address)| address.ip());
+        let client = client(&parts);
         let gzip = compress::is_asked(&parts.headers);
         let id = request_id(namespace, &parts.headers);
         let began = Instant::now();
@@ -103,17 +109,13 @@ impl Api {
         response
     }
 
-    async fn admitted<B>(
+    async fn admitted(
         &self,
         parts: &mut request::Parts,
         skip: usize,
         client: Option<IpAddr>,
-        body: B,
-    ) -> Response<Body>
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+        body: Result<Bytes, Fault>,
+    ) -> Response<Body> {
         let namespace = &self.namespace;
         let path = &parts.uri.path()[skip..];
         if let Some(page) = self.open_to_all(path, skip, parts) {
@@ -140,7 +142,7 @@ impl Api {
             if endpoint.group == Group::Wallet && namespace.parts.wallet.is_none() {
                 return to_error(parts, skip);
             }
-            let answer = match read_body(body, &namespace.settings.limits).await {
+            let answer = match body {
                 Ok(body) => {
                     let began = Instant::now();
                     let answer = namespace.answer(index, body).await;
@@ -194,6 +196,12 @@ impl Api {
     }
 }
 
+/// Who asks; nobody knows it of a Unix socket.
+pub(super) fn client(parts: &request::Parts) -> Option<IpAddr> {
+    let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    address.map(|ConnectInfo(address)| address.ip())
+}
+
 /// The client's own name for a request, if it is one that a log can bear, or a new one.
 fn request_id(namespace: &Namespace, headers: &HeaderMap) -> HeaderValue {
     let given = headers.get(REQUEST_ID).filter(|id| {
@@ -203,7 +211,7 @@ fn request_id(namespace: &Namespace, headers: &HeaderMap) -> HeaderValue {
     given.cloned().unwrap_or_else(|| namespace.request_id())
 }
 
-fn over_limit(full: Full, limits: &Limits) -> Fault {
+pub(super) fn over_limit(full: Full, limits: &Limits) -> Fault {
     let (status, detail) = match full {
         Full::Client => (
             StatusCode::TOO_MANY_REQUESTS,
@@ -226,39 +234,6 @@ fn to_error(parts: &request::Parts, skip: usize) -> Response<Body> {
     let query = parts.uri.query().map(|query| format!("?{query}"));
     let to = format!("{prefix}/error{}", query.unwrap_or_default());
     response::redirect(StatusCode::MOVED_PERMANENTLY, &to)
-}
-
-/// Reads a body, within the limits.
-async fn read_body<B>(body: B, limits: &Limits) -> Result<Bytes, Fault>
-where
-    B: HttpBody<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    let most = limits.body_bytes;
-    let too_long = || {
-        Fault::transport(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "BTM002",
-            format!("the request's body is longer than {most} bytes"),
-        )
-    };
-    if body.size_hint().lower() > most as u64 {
-        return Err(too_long());
-    }
-    let reading = Limited::new(body, most).collect();
-    match timeout(limits.body_read, std::pin::pin!(reading)).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_long()),
-        Ok(Err(error)) => Err(Fault::body(error)),
-        Err(_) => Err(Fault::transport(
-            StatusCode::REQUEST_TIMEOUT,
-            "BTM001",
-            format!("the request's body took longer than {:?}", limits.body_read),
-        )),
-    }
 }
 
 /// Answers a browser that asks whether a page may ask.
