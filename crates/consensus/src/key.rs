@@ -70,6 +70,10 @@ impl NodeKey {
         Address(self.public.to_bytes())
     }
 
+    pub(crate) fn public(&self) -> &VerifyingKey {
+        &self.public
+    }
+
     pub(crate) fn sign(&self, message: &[u8]) -> Signature {
         Signature(raw_sign::<Sha512>(&self.secret, message, &self.public).to_bytes())
     }

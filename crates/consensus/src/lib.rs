@@ -4,11 +4,13 @@
 mod clocks;
 mod codec;
 pub mod context;
+mod elsewhere;
 mod engine;
 mod error;
 mod guard;
 mod host;
 mod key;
+mod listen;
 mod network;
 mod parts;
 mod proposer;

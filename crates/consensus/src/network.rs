@@ -31,6 +31,7 @@ use tracing::{debug, warn};
 
 use crate::codec::{Codec, CodecError};
 use crate::context::{Baton, Height, Part};
+use crate::elsewhere::Elsewhere;
 use crate::signing::Checker;
 use crate::status::{Board, Claim};
 use crate::swarm::{Ear, Failure, Heard, Swarm, Topic};
@@ -44,6 +45,7 @@ type Event = NetworkEvent<Baton>;
 struct Shared<S: Swarm> {
     subscribers: Mutex<Vec<Box<dyn Subscriber<Event>>>>,
     board: Arc<Board>,
+    elsewhere: Arc<Elsewhere>,
     checker: Checker,
     inbound: Mutex<HashMap<InboundRequestId, S::Inbound>>,
     outbound: Mutex<HashMap<OutboundRequestId, S::Outbound>>,
@@ -65,11 +67,13 @@ pub(crate) struct Pump<S: Swarm> {
 pub(crate) async fn spawn<S: Swarm>(
     swarm: S,
     board: Arc<Board>,
+    elsewhere: Arc<Elsewhere>,
     checker: Checker,
 ) -> Result<(NetworkRef<Baton>, JoinHandle<()>, Pump<S>), SpawnErr> {
     let shared = Arc::new(Shared {
         subscribers: Mutex::default(),
         board,
+        elsewhere,
         checker,
         inbound: Mutex::default(),
         outbound: Mutex::default(),
@@ -97,15 +101,24 @@ impl<S: Swarm> Shared<S> {
 
     /// Notes which validator speaks.
     fn note(&self, event: &Event) {
-        let (voices, domain) = (&self.board.voices, self.checker.domain);
+        let (voices, elsewhere) = (&self.board.voices, &self.elsewhere);
+        let domain = &self.checker.domain;
         let now = Instant::now();
         match event {
-            NetworkEvent::Vote(_, vote) => voices.heard(&vote.validator, now, |seat| {
-                vote.signature.is_of(seat.key(), &domain.vote(vote))
-            }),
-            NetworkEvent::Proposal(_, said) => voices.heard(&said.proposer, now, |seat| {
-                said.signature.is_of(seat.key(), &domain.proposal(said))
-            }),
+            NetworkEvent::Vote(_, vote) => {
+                let (by, signature) = (&vote.validator, &vote.signature);
+                elsewhere.heard(by, vote.height.0, signature, |domain| domain.vote(vote));
+                voices.heard(by, now, |seat| {
+                    signature.is_of(seat.key(), &domain.vote(vote))
+                });
+            }
+            NetworkEvent::Proposal(_, said) => {
+                let (by, signature) = (&said.proposer, &said.signature);
+                elsewhere.heard(by, said.height.0, signature, |domain| domain.proposal(said));
+                voices.heard(by, now, |seat| {
+                    signature.is_of(seat.key(), &domain.proposal(said))
+                });
+            }
             _ => {}
         }
     }

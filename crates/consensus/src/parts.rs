@@ -1,12 +1,14 @@
 //! What all runs of an engine have in common: what is opened once and closed once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use baton_chain::{Chain, Pool};
 use malachite::engine::network::NetworkRef;
 use tracing::{info, warn};
 
 use crate::context::{Baton, Domain, Seats};
+use crate::elsewhere::Elsewhere;
 use crate::error::ConsensusError;
 use crate::guard::Guard;
 use crate::host::{App, Proposals};
@@ -20,6 +22,9 @@ use crate::swarm::Swarm;
 use crate::wal;
 use crate::work::Work;
 
+/// A chain that has no block for so long after its interval stands.
+const STANDS: Duration = Duration::from_secs(10);
+
 /// Stores, keys and handles.
 pub(crate) struct Parts<S: Swarm> {
     pub(crate) settings: EngineSettings,
@@ -31,6 +36,7 @@ pub(crate) struct Parts<S: Swarm> {
     pub(crate) checker: Checker,
     pub(crate) proposals: Arc<Proposals>,
     pub(crate) board: Arc<Board>,
+    pub(crate) elsewhere: Arc<Elsewhere>,
     pub(crate) work: Work,
     /// Whether this node is the only validator of the next block.
     pub(crate) alone: bool,
@@ -95,14 +101,16 @@ impl<S: Swarm> Parts<S> {
             moniker = settings.moniker,
             tip, validator, alone, "consensus opens"
         );
+        let checker = Checker { domain };
         Ok(Self {
             settings,
             chain,
             pool,
             swarm,
             proposer,
+            elsewhere: Arc::new(Elsewhere::new(hand.as_ref(), checker)),
             hand,
-            checker: Checker { domain },
+            checker,
             proposals: Arc::new(proposals),
             board: Arc::new(Board::new()),
             work: Work::new(),
@@ -120,12 +128,29 @@ impl<S: Swarm> Parts<S> {
             checker: self.checker,
             proposals: self.proposals.clone(),
             board: self.board.clone(),
+            elsewhere: self.elsewhere.clone(),
             work: self.work.clone(),
             network,
             patience: self.settings.patience,
             empty_blocks: self.settings.empty_blocks,
             response_bytes: self.settings.sync.response_bytes,
         }
+    }
+
+    /// Waits until the chain has a height.
+    pub(crate) async fn reaches(&self, height: u64) {
+        let mut tips = self.chain.watch();
+        if tips.wait_for(|tip| tip.height >= height).await.is_err() {
+            // the chain was closed under us
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits for a block after `tip`, and gives up when others would long have decided one.
+    pub(crate) async fn stands_at(&self, tip: u64) -> bool {
+        let interval = Duration::from_millis(self.chain.params().block_interval_ms);
+        let next = self.reaches(tip + 1);
+        tokio::time::timeout(STANDS + interval, next).await.is_err()
     }
 
     /// Waits for what is under way and closes the stores.

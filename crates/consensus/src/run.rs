@@ -99,10 +99,14 @@ impl<S: Swarm> Run<S> {
             cells: Vec::new(),
             tasks: vec![node_task],
         };
-        let (network, task, pump) =
-            network::spawn(parts.swarm.clone(), parts.board.clone(), parts.checker)
-                .await
-                .map_err(failed("network adapter"))?;
+        let (network, task, pump) = network::spawn(
+            parts.swarm.clone(),
+            parts.board.clone(),
+            parts.elsewhere.clone(),
+            parts.checker,
+        )
+        .await
+        .map_err(failed("network adapter"))?;
         actors.add(network.get_cell());
         actors.tasks.push(task);
         let (wal, task) = Wal::spawn(parts, role)

@@ -27,7 +27,8 @@ pub struct EngineSettings {
     pub status_interval: Duration,
     /// How nodes that are behind catch up.
     pub sync: SyncSettings,
-    /// How long a validator that has just started listens for peers that are ahead, if it hears none, before it signs.
+    /// How long a validator that has just started listens at least to what peers say to have, before it signs. Zero if it
+    /// goes on where another process left off in this instant, that was signing: then it does not listen.
     pub listen_first: Duration,
 }
 

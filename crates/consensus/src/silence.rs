@@ -1,8 +1,9 @@
 //! Why and how long a validator signs nothing.
 //!
 //! * **It has just started.** Its data may be from a backup, and its sign guard with it: what the key signed since then it
-//!   would sign again, and differently. It therefore follows until it has what its peers have. If none says to have more
-//!   it signs at once; one that says so and does not deliver delays it by [`PATIENCE`] only.
+//!   would sign again, and differently. It listens first, see [`listen`](mod@crate::listen).
+//! * **Its key has signed elsewhere**, see [`elsewhere`](crate::elsewhere). The height under way may be one at which it has: the
+//!   guard's floor is raised to it. After it the key is silent for [`QUIET`] blocks, and longer if it signs elsewhere again.
 //! * **The sign guard refused**, and will for the rest of the height; or nothing is signed up to a height.
 //! * **The sign guard's file is full and there is no room for a new one.** It is tried again.
 //! * **The sign guard cannot be written.** Nothing is signed before the disk is mended and the node restarted.
@@ -13,13 +14,11 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use crate::listen::listen;
 use crate::parts::Parts;
 use crate::run::Role;
 use crate::status::Abstention;
 use crate::swarm::Swarm;
-
-/// How long peers that say to be ahead may take from one block to the next.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Until the sign guard is tried again for which there was no room.
 const ROOM: Duration = Duration::from_secs(5);
@@ -29,11 +28,19 @@ const ALONE: &str = "this is the only validator, so that nobody else decides: wh
                      chain's data and fastsync.redb from before. If this key has never been on another machine and never had \
                      company, or the chain is to begin anew, stop the node and move data/consensus away instead";
 
+/// Blocks from the last that the key signed elsewhere until it signs here; another machine that signs with it shows within them.
+const QUIET: u64 = 10;
+
+/// What it means that the key was used elsewhere.
+const ELSEWHERE: &str = "either this node's data is from a backup, which mends itself, or another machine signs with this key: then \
+                         stop one of the two";
+
 /// Why nothing is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Silence {
     Listening,
     Until { height: u64, reason: String },
+    Elsewhere { height: u64, seen: u64 },
     Waiting { reason: String },
     Broken { reason: String },
 }
@@ -42,7 +49,7 @@ impl Silence {
     /// Why a node that starts signs nothing, if it is a validator and does not.
     pub(crate) fn first<S: Swarm>(parts: &Parts<S>) -> Option<Self> {
         let hand = parts.hand.as_ref()?;
-        if parts.alone {
+        if parts.alone || parts.settings.listen_first.is_zero() {
             return Self::floor(parts);
         }
         info!(
@@ -64,22 +71,62 @@ impl Silence {
     pub(crate) async fn over<S: Swarm>(&self, parts: &Parts<S>) -> Option<Self> {
         match self {
             Self::Listening => {
-                caught_up(parts).await;
-                Self::floor(parts)
-            }
-            Self::Until { height, .. } => {
-                let mut tips = parts.chain.watch();
-                if tips.wait_for(|tip| tip.height >= *height).await.is_err() {
-                    // the chain was closed under us
-                    std::future::pending::<()>().await;
+                if let Some(hand) = &parts.hand {
+                    listen(parts, &hand.guard).await;
                 }
-                None
             }
-            Self::Waiting { .. } => {
-                tokio::time::sleep(ROOM).await;
-                Self::floor(parts)
-            }
+            Self::Until { height, .. } => parts.reaches(*height).await,
+            Self::Elsewhere { height, .. } => return Self::quiet(parts, *height).await,
+            Self::Waiting { .. } => tokio::time::sleep(ROOM).await,
             Self::Broken { .. } => std::future::pending().await,
+        }
+        Self::next(parts).await
+    }
+
+    /// Why a node that signs signs nothing from now on. Waits until there is a reason that consensus does not meet itself.
+    pub(crate) async fn comes<S: Swarm>(parts: &Parts<S>) -> Option<Self> {
+        parts.elsewhere.found().await;
+        Self::next(parts).await
+    }
+
+    async fn next<S: Swarm>(parts: &Parts<S>) -> Option<Self> {
+        let Some(guard) = parts.elsewhere.unanswered() else {
+            return Self::floor(parts);
+        };
+        // what was decided is over: only the height under way is in doubt
+        let height = parts.chain.tip().height + 1;
+        let raise = move || guard.raise(height);
+        let raised = match parts.work.run("writing the sign guard", raise).await {
+            Ok(raised) => raised.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let seen = parts.elsewhere.seen();
+        Some(match raised {
+            Ok(()) => Self::Elsewhere { height, seen },
+            Err(reason) => Self::Broken { reason },
+        })
+    }
+
+    /// Waits until the key has not signed elsewhere for a while, and the height is over. A chain that stands then may wait for
+    /// this node.
+    async fn quiet<S: Swarm>(parts: &Parts<S>, mut height: u64) -> Option<Self> {
+        loop {
+            parts.reaches(height).await;
+            match Self::next(parts).await {
+                Some(Self::Elsewhere { height: next, seen }) => {
+                    height = next;
+                    let shown = Self::Elsewhere { height, seen }.shown(false);
+                    parts.board.change(|status| status.abstains = Some(shown));
+                    continue;
+                }
+                None => {}
+                other => return other,
+            }
+            let tip = parts.chain.tip().height;
+            if tip >= parts.elsewhere.seen() + QUIET || parts.stands_at(tip).await {
+                return None;
+            }
+            height = tip + 1;
         }
     }
 
@@ -94,6 +141,10 @@ impl Silence {
                 (Some(*height), format!("{reason}; {ALONE}"))
             }
             Self::Until { height, reason } => (Some(*height), reason.clone()),
+            Self::Elsewhere { height, seen } => (
+                Some(*height),
+                format!("its key has signed at height {seen}, and not here: {ELSEWHERE}"),
+            ),
             Self::Waiting { reason } => (
                 None,
                 format!("{reason}; make room on the disk, it is tried again"),
@@ -124,6 +175,7 @@ impl Silence {
             Self::Until { .. } => {
                 warn!(until, reason, "this node abstains until the height is over");
             }
+            Self::Elsewhere { .. } => error!(until, reason, "this node abstains"),
             Self::Waiting { .. } => error!(reason, "this node abstains for want of room"),
             Self::Broken { .. } => error!(
                 reason,
@@ -138,41 +190,6 @@ pub(crate) fn role(silence: Option<&Silence>) -> Role {
     match silence {
         None => Role::Signing,
         Some(_) => Role::Following,
-    }
-}
-
-/// Waits until no peer says to have more than this node has.
-async fn caught_up<S: Swarm>(parts: &Parts<S>) {
-    let listen = parts.settings.listen_first;
-    if tokio::time::timeout(listen, parts.board.hears_a_claim())
-        .await
-        .is_err()
-    {
-        info!(waited = ?listen, "no peer has said anything; signing");
-        return;
-    }
-    let mut status = parts.board.watch();
-    loop {
-        let tip = parts.chain.tip().height;
-        let told = status.borrow_and_update().peer_height;
-        if told <= tip {
-            info!(tip, "no peer is ahead; signing");
-            return;
-        }
-        let mut tips = parts.chain.watch();
-        let progress = async {
-            tokio::select! {
-                _ = tips.wait_for(|now| now.height > tip) => {}
-                _ = status.wait_for(|status| status.peer_height <= tip) => {}
-            }
-        };
-        if tokio::time::timeout(PATIENCE, progress).await.is_err() {
-            warn!(
-                tip, told, waited = ?PATIENCE,
-                "peers say to be ahead and do not deliver; signing without them"
-            );
-            return;
-        }
     }
 }
 

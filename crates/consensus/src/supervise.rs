@@ -116,7 +116,7 @@ fn keep<S: Swarm>(parts: &Parts<S>, silence: Option<Silence>) -> Option<Silence>
 async fn over<S: Swarm>(parts: &Parts<S>, silence: Option<&Silence>) -> Option<Silence> {
     match silence {
         Some(silence) => silence.over(parts).await,
-        None => std::future::pending().await,
+        None => Silence::comes(parts).await,
     }
 }
 

@@ -9,11 +9,15 @@ use baton_chain::{Chain, Options, Pool, PoolSettings};
 use baton_ledger::state::Genesis;
 use baton_ledger::{AssetId, Output, Params, program};
 use bytes::Bytes;
+use malachite::consensus::SignedConsensusMsg;
+use malachite::types::codec::Codec as _;
+use malachite_core::{NilOrVal, Round, SignedMessage, VoteType};
 use malachite_sync::PeerId;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use crate::context::{BlockId, Domain, Patience};
+use crate::codec::Codec;
+use crate::context::{BlockId, Domain, Height, Patience, Vote};
 use crate::engine::Driver;
 use crate::guard::{Guard, Mark, Place, Step};
 use crate::key::tests::key;
@@ -34,6 +38,8 @@ struct Weather {
     statuses: BTreeMap<PeerId, Bytes>,
     /// Who asked what: the asker and its own name of the request.
     asked: BTreeMap<u64, (PeerId, u64)>,
+    /// What nodes say to have is not heard any more.
+    mute: bool,
     /// Those who hear only each other.
     island: BTreeSet<PeerId>,
     /// Of a thousand messages so many are lost, and so many heard twice.
@@ -149,6 +155,9 @@ impl Swarm for Member {
 
     async fn status(&self, bytes: Bytes) {
         self.air.with(|weather| {
+            if weather.mute {
+                return;
+            }
             weather.statuses.insert(self.me, bytes.clone());
             let others: Vec<_> = weather.ears.keys().copied().collect();
             for to in others {
@@ -221,6 +230,11 @@ impl Node {
     }
 
     async fn start_at(air: &Air, number: u8, genesis: &Genesis, home: &Path) -> Self {
+        Self::start_with(air, number, genesis, home, number).await
+    }
+
+    /// The same with the key of another number.
+    async fn start_with(air: &Air, number: u8, genesis: &Genesis, home: &Path, signer: u8) -> Self {
         let path = home.join("core.redb");
         let chain = Chain::open(&path, genesis, Options::default()).unwrap();
         let pool = Pool::open(&chain, PoolSettings::default(), None).unwrap();
@@ -235,7 +249,7 @@ impl Node {
         settings.listen_first = Duration::from_millis(300);
         let (member, ear) = air.join(number);
         let mining = ProposerHandle::new(true, Some(program::p2wpkh(&[number; 20])));
-        let signer = Some(key(number));
+        let signer = Some(key(signer));
         let opening = Driver::open(
             settings,
             chain.clone(),
@@ -256,6 +270,25 @@ impl Node {
 
     fn height(&self) -> u64 {
         self.chain.tip().height
+    }
+
+    fn guard(&self) -> &Guard {
+        self.driver.guard.as_deref().expect("it has a key")
+    }
+
+    /// Waits until it may sign; the height of its chain then.
+    async fn may_sign(&self) -> u64 {
+        let mut status = self.driver.board.watch();
+        let wait = status.wait_for(|status| status.abstains.is_none());
+        let waited = tokio::time::timeout(Duration::from_mins(1), wait).await;
+        waited.expect("it signs in the end").unwrap();
+        self.height()
+    }
+
+    async fn stop(self) {
+        self.member.air.leave(self.member.me);
+        self.driver.stop().await.unwrap();
+        self.chain.close();
     }
 
     async fn reaches(&self, height: u64) {
@@ -298,8 +331,7 @@ async fn end(nodes: Vec<Node>) {
     for node in nodes {
         assert_eq!(node.driver.figures().equivocations, 0);
         assert_eq!(node.driver.figures().unreadable, 0);
-        node.member.air.leave(node.member.me);
-        node.driver.stop().await.unwrap();
+        node.stop().await;
     }
 }
 
@@ -410,6 +442,8 @@ async fn floor_after(genesis: &Genesis, step: Step, log: Option<&[u8]>) -> u64 {
         std::fs::write(&path, log).unwrap();
     }
     let air = Air::default();
+    // it says what it has to the other, which listens for it
+    let other = Node::start(&air, 2, genesis).await;
     let node = Node::start_at(&air, 1, genesis, home.path()).await;
     assert_eq!(path.with_file_name("wal.damaged-1").exists(), log.is_some());
     let floor = node.driver.guard.as_ref().unwrap().floor();
@@ -422,7 +456,7 @@ async fn floor_after(genesis: &Genesis, step: Step, log: Option<&[u8]>) -> u64 {
         let told = tokio::time::timeout(Duration::from_mins(1), told).await;
         told.expect("it says that it abstains").unwrap();
     }
-    end(vec![node]).await;
+    end(vec![node, other]).await;
     floor
 }
 
@@ -437,4 +471,99 @@ async fn who_has_lost_its_log_after_a_precommit_signs_nothing_at_that_height() {
     // a prevote locks nobody, and is not given twice
     let floor = floor_after(&genesis, Step::Prevote, Some(b"damaged")).await;
     assert_eq!(floor, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_from_a_backup_signs_nothing_at_heights_it_had_signed() {
+    let air = Air::default();
+    let genesis = genesis();
+    let mut nodes = start(&air).await;
+    let home = tempfile::tempdir().unwrap();
+    let first = nodes.pop().unwrap();
+    first.reaches(3).await;
+    let backup = first.home.as_ref().unwrap().path().to_owned();
+    first.driver.stop().await.unwrap();
+    first.member.air.leave(first.member.me);
+    first.chain.close();
+    copy(&backup, home.path());
+    let node = Node::start_at(&air, 4, &genesis, &backup).await;
+    node.may_sign().await;
+    // what peers say first is old when it is heard
+    air.with(|weather| weather.mute = true);
+    let told = node.height();
+    let height = node.height() + 10;
+    node.reaches(height).await;
+    let signed = node.guard().last_signed();
+    assert!(signed >= height);
+    node.stop().await;
+    let node = Node::start_at(&air, 4, &genesis, home.path()).await;
+    assert!(node.height() < told);
+    let mut synced = node.chain.watch();
+    let fetched = synced.wait_for(|tip| tip.height > 4);
+    tokio::time::timeout(Duration::from_mins(1), fetched)
+        .await
+        .expect("it has what it is told of")
+        .unwrap();
+    // by now it would sign if it could
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(node.height() < signed, "{} {signed}", node.height());
+    assert!(node.driver.board.status().abstains.is_some());
+    air.with(|weather| weather.mute = false);
+    let from = node.may_sign().await;
+    assert!(from >= signed, "{from} {signed}");
+    node.reaches(from + 5).await;
+    assert!(node.guard().last_signed() > signed);
+    nodes.push(node);
+    end(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_that_votes_twice_is_caught() {
+    let air = Air::default();
+    let genesis = genesis();
+    let mut nodes = Vec::new();
+    for number in 1..=3 {
+        nodes.push(Node::start(&air, number, &genesis).await);
+    }
+    // the fourth votes for everything
+    let (liar, mut ear) = air.join(4);
+    let domain = Domain(*genesis.block().hash().as_bytes());
+    let lying = async {
+        while nodes[0].driver.figures().equivocations == 0 {
+            let height = Height(nodes[0].height() + 1);
+            for value in [NilOrVal::Nil, NilOrVal::Val(BlockId([7; 32]))] {
+                let vote = Vote {
+                    kind: VoteType::Prevote,
+                    height,
+                    round: Round::new(0),
+                    value,
+                    validator: key(4).address(),
+                };
+                let signature = key(4).sign(&domain.vote(&vote));
+                let said = SignedConsensusMsg::Vote(SignedMessage::new(vote, signature));
+                let bytes = Codec.encode(&said).unwrap();
+                liar.publish(Topic::Consensus, bytes).await.unwrap();
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(5), ear.hear()).await;
+        }
+    };
+    let caught = tokio::time::timeout(Duration::from_mins(1), lying).await;
+    caught.expect("it is caught");
+    air.leave(liar.me);
+    for node in nodes {
+        node.stop().await;
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir_all(&to).unwrap();
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }

@@ -209,7 +209,7 @@ async fn a_validator_whose_guard_refuses_abstains_until_it_may_sign_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_on_two_machines_is_caught() {
+async fn a_key_on_two_machines_signs_on_the_first_until_that_is_stopped() {
     common::log();
     let genesis = genesis(&[1, 2, 3, 4], 100);
     let mut nodes: Vec<_> = (1..=4).map(|number| Node::new(number, &genesis)).collect();
@@ -222,16 +222,27 @@ async fn a_key_on_two_machines_is_caught() {
     for node in &mut nodes[1..] {
         node.start(std::slice::from_ref(&first)).await;
     }
+    nodes[3].reaches(3).await;
     twin.start(&[first]).await;
-    let caught = async {
-        let mut tips = nodes[0].chain().watch();
-        while nodes[0].engine().figures().equivocations == 0 {
-            tips.changed().await.unwrap();
-        }
-    };
-    common::within("the two are caught", caught).await;
+    twin.shows("it hears of the other", |status| {
+        let abstains = status.abstains.as_ref();
+        abstains.is_some_and(|one| one.reason.contains("and not here"))
+    })
+    .await;
+    twin.reaches(nodes[3].height() + 20).await;
+    assert_eq!(twin.engine().figures().guard.signed, 0);
+    let height = nodes[3].height();
+    nodes[3].stop().await;
+    twin.shows("it signs", |status| status.abstains.is_none())
+        .await;
+    assert!(twin.height() > height);
+    twin.reaches(twin.height() + 5).await;
+    assert!(twin.engine().figures().guard.signed > 0);
+    for node in &nodes[..3] {
+        assert_eq!(node.engine().figures().equivocations, 0);
+    }
     twin.stop().await;
-    for node in &mut nodes {
+    for node in &mut nodes[..3] {
         node.stop().await;
     }
 }

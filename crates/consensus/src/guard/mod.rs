@@ -322,6 +322,13 @@ impl Guard {
         }
     }
 
+    /// The height of the last signature; 0 if there is none.
+    pub(crate) fn last_signed(&self) -> u64 {
+        let inner = self.lock();
+        let last = inner.memory.marks.last_key_value();
+        last.map_or(0, |(place, _)| place.height)
+    }
+
     /// The highest height of which it knows.
     pub(crate) fn highest(&self) -> u64 {
         self.lock().memory.highest()

@@ -12,6 +12,7 @@ use tracing::{error, info};
 use super::clock;
 use super::proposals::Proposals;
 use crate::context::{Baton, Height, Patience, Seats, Timing};
+use crate::elsewhere::Elsewhere;
 use crate::proposer::ProposerHandle;
 use crate::signing::{Checker, Hand};
 use crate::status::Board;
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) checker: Checker,
     pub(crate) proposals: Arc<Proposals>,
     pub(crate) board: Arc<Board>,
+    pub(crate) elsewhere: Arc<Elsewhere>,
     pub(crate) work: Work,
     pub(crate) network: NetworkRef<Baton>,
     pub(crate) patience: Patience,

@@ -70,7 +70,10 @@ impl App {
                 Ok::<_, ChainError>(())
             };
             let trouble = match self.work.run("committing a block", work).await {
-                Ok(Ok(())) => return Outcome::Committed,
+                Ok(Ok(())) => {
+                    self.elsewhere.decided(&certificate);
+                    return Outcome::Committed;
+                }
                 Ok(Err(error)) if error.is_disk_full() => error.to_string(),
                 Ok(Err(error)) => {
                     let why = format!(

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Legacy {
     /// Whether blocks are proposed; `None`: as the settings say.
     pub(super) mining: Option<bool>,
+    /// Whether it signed, or was free to: then its sign guard has all that its key has signed, and nobody need listen first.
+    #[serde(default)]
+    pub(super) signs: bool,
     /// Transactions that wait for a block; `None`: those of the file that is written at each stop.
     pool: Option<Waiting>,
 }
@@ -21,7 +24,7 @@ struct Waiting {
 }
 
 impl Legacy {
-    pub(super) fn of(pool: &Pool, mining: bool) -> Self {
+    pub(super) fn of(pool: &Pool, mining: bool, signs: bool) -> Self {
         let Packed {
             waiting,
             numbers,
@@ -30,6 +33,7 @@ impl Legacy {
         } = pool.pack();
         Self {
             mining: Some(mining),
+            signs,
             pool: Some(Waiting {
                 transactions: waiting,
                 numbers,

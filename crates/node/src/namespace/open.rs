@@ -3,6 +3,7 @@
 //! This is the half of which everything can be given back; [`begin`](super::begin) is the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use baton_api::feeds::Feeds;
 use baton_api::tokens::Tokens;
@@ -93,7 +94,7 @@ impl Namespace {
         } = &configuration;
         let (key, genesis) = take_now(Step::NetworkParameters, || parameters(&configuration))?;
         let params = genesis.params().clone();
-        let (is_fresh, mining) = (legacy.is_nothing(), legacy.mining);
+        let (is_fresh, mining, signs) = (legacy.is_nothing(), legacy.mining, legacy.signs);
         info!(
             chain_id = params.chain_id,
             genesis = %genesis.block().hash(),
@@ -166,6 +167,9 @@ impl Namespace {
             let mut engine = EngineSettings::new(&paths.data);
             engine.moniker.clone_from(&settings.moniker);
             engine.empty_blocks = settings.empty_blocks;
+            if signs {
+                engine.listen_first = Duration::ZERO;
+            }
             Engine::open(
                 engine,
                 chain.clone(),

@@ -17,7 +17,7 @@ pub(super) struct Inheritance {
 }
 
 impl State for Inheritance {
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 /// What a namespace was doing.
