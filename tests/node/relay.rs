@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::clients::{Client, Socket};
-use crate::support::{BATOND, Home, Node, PATIENCE, Said, wait};
+use crate::support::{BATOND, Home, Node, PATIENCE, Said, log, troubles, wait};
 
 /// `baton` on the node's own control directory.
 fn baton(home: &Home, args: &[&str]) -> Said {
@@ -67,6 +67,37 @@ fn a_reload_keeps_connections_the_address_and_the_height() {
     stop(&home, node);
     assert!(!home.at("batond.sock").exists());
     assert!(!home.log().contains("level=error"), "{}", home.log());
+}
+
+#[test]
+fn a_healthy_start_and_handover_tell_of_no_trouble() {
+    let home = Home::solonet();
+    let said = home.batond(&["namespace", "create", "one"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let listening = ["--prof_laddr=127.0.0.1:0", "--rpc.laddr=tcp://127.0.0.1:0"];
+    let node = home.start(&[&["--mining"], &listening[..]].concat());
+    node.reach(2);
+    let mut socket = Socket::subscribe(&node, r#"{"topic":"notify_raw_blocks","from_height":1}"#);
+    assert_eq!(socket.next()["notification_type"], "request_status");
+    let mut client = Client::connect(&node);
+    wait("both namespaces", || {
+        let said = home.batond(&["namespace", "list", "--json"]);
+        said.out.matches("running").count() == 2
+    });
+    for _ in 0..2 {
+        let said = baton(&home, &["upgrade"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        client.ask("/get-block-count", "");
+    }
+    let before = node.height();
+    node.reach(before + 2);
+    let said = home.batond(&["stop"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let said = node.ended();
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+    let logs = [home.log(), log(&home.at("namespaces/one/log"))].concat();
+    assert!(logs.contains("this process is the node now"), "{logs}");
+    assert_eq!(troubles(&logs), [""; 0]);
 }
 
 #[test]
@@ -274,6 +305,12 @@ fn a_supervised_upgrade_keeps_connections_and_its_backup_is_good() {
     assert_eq!(said.code, Some(0), "{said:?}");
     let said = node.stop();
     assert_eq!(said.code, Some(0), "{said:?}");
+    let told = [said.out, said.err].concat();
+    assert!(!told.contains("WRN") && !told.contains("ERR "), "{told}");
+    let logs = home.log();
+    let halts = |line: &&str| line.contains("UPGRADE \\\"v2\\\" NEEDED");
+    let others = troubles(&logs).into_iter().filter(|line| !halts(line));
+    assert_eq!(others.collect::<Vec<_>>(), [""; 0]);
 
     // the backup is of the block before the upgrade, and a node starts from it
     let other = Home::solonet();

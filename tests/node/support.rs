@@ -81,6 +81,13 @@ impl Home {
     }
 }
 
+/// The lines of a log that tell of trouble.
+pub(crate) fn troubles(log: &str) -> Vec<&str> {
+    let levels = ["level=warning", "level=error", "level=fatal"];
+    let tells = |line: &&str| levels.iter().any(|level| line.contains(level));
+    log.lines().filter(tells).collect()
+}
+
 /// All lines in a directory of log files.
 pub(crate) fn log(directory: &Path) -> String {
     let files = fs::read_dir(directory).into_iter().flatten();

@@ -2,8 +2,8 @@
 //! and close, datagram sockets answer with the generation in front.
 //!
 //! Kinds: `tcp`, `udp`, `unix`, `datagram`, `seqpacket`, `group` (four TCP sockets on one address), `many` (`NAME=COUNT` TCP listeners),
-//! `file` (a locked file, to which each generation adds a line), `stray` (a listener that the library does not know of). `--leave NAME`
-//! does not claim what a predecessor had under that name.
+//! `file` (a locked file, to which each generation adds a line), `stray` (a listener that the library does not know of), `own` (another, of which it is told).
+//! `--leave NAME` does not claim what a predecessor had under that name.
 
 use std::error::Error;
 use std::fs::File;
@@ -59,6 +59,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 flock(&file, FlockOperation::NonBlockingLockExclusive)?;
                 Ok(file)
             })?)),
+            "own" => {
+                let listener = std::net::TcpListener::bind(at)?;
+                handover.own_listeners().add(listener.local_addr()?);
+                strays.push(listener);
+            }
             "stray" => strays.push(std::net::TcpListener::bind(at)?),
             _ => {}
         }

@@ -21,6 +21,7 @@ use crate::life::Life;
 use crate::listen::{Shareables, UdpSocket, UnixAddress, UnixDatagram, UnixSeqpacketListener};
 use crate::listener::Listener;
 use crate::notify::Birth;
+use crate::own::OwnListeners;
 use crate::protocol::frame::{Hello, VERSIONS};
 use crate::serving::Serving;
 use crate::settings::Settings;
@@ -285,6 +286,11 @@ impl Handover {
     /// a predecessor moved in under this name comes out of [`Kind::arrival`].
     pub fn connections(&mut self, name: &str) -> Kind {
         self.claim(name)
+    }
+
+    /// Where to say which listeners this program opens by itself, each generation anew, so that they are not taken for forgotten ones.
+    pub fn own_listeners(&self) -> OwnListeners {
+        self.shared.own.clone()
     }
 
     fn claim(&mut self, name: &str) -> Kind {

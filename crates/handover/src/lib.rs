@@ -27,6 +27,7 @@ pub mod metrics;
 mod monotonic;
 mod nginx;
 mod notify;
+mod own;
 mod parcel;
 mod pidfile;
 mod protocol;
@@ -57,6 +58,7 @@ pub use listen::{
 };
 pub use listener::Listener;
 pub use monotonic::Monotonic;
+pub use own::OwnListeners;
 pub use parcel::Parcel;
 pub use sealed::SealedError;
 pub use serving::{Ending, Hold, ProgramEvent, Serving, UpgradeError};

@@ -10,6 +10,7 @@ use crate::connections::Registry;
 use crate::exclusive::Resource;
 use crate::gate::{Flow, Keeper};
 use crate::listen::Shareables;
+use crate::own::OwnListeners;
 use crate::protocol::frame::{SentState, Versions};
 use crate::sealed::Sealed;
 use crate::settings::Settings;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) launch: Launch,
     pub(crate) registry: Registry,
+    pub(crate) own: OwnListeners,
     gate: Keeper,
     shareables: Mutex<Shareables>,
     exclusives: Mutex<Vec<Arc<dyn Resource>>>,
@@ -53,6 +55,7 @@ impl Shared {
             settings,
             launch,
             registry: Registry::new(),
+            own: OwnListeners::default(),
             gate,
             shareables: Mutex::new(shareables),
             exclusives: Mutex::new(Vec::new()),

@@ -19,12 +19,14 @@ use super::{Ancestor, Driver, link};
 use crate::activation;
 use crate::channel::Channel;
 use crate::control::Server;
+use crate::describe::{Address, Kind};
 use crate::directory::{ControlDirectory, StartLock};
 use crate::error::HandoverError;
 use crate::gate::Flow;
 use crate::life::Life;
 use crate::nginx;
 use crate::notify::{Announcer, Birth, Moment, Notifier};
+use crate::own::OwnListeners;
 use crate::pidfile::PidFile;
 use crate::protocol::frame::Frame;
 use crate::protocol::predecessor::Predecessor as Machine;
@@ -253,7 +255,8 @@ impl Driver {
         }
         // It looks at every descriptor; meanwhile connections that moved in are to be served.
         let inodes = shareables.inodes();
-        tokio::task::spawn_blocking(move || name_strays(&inodes));
+        let own = self.shared.own.clone();
+        tokio::task::spawn_blocking(move || name_strays(&inodes, &own));
     }
 
     /// Gives the service manager copies of all that the program serves. It keeps one of each.
@@ -292,12 +295,16 @@ fn unclaimed(shared: &Shared) -> Vec<String> {
     names.take(UNCLAIMED).collect()
 }
 
-fn name_strays(inodes: &BTreeSet<u64>) {
+fn name_strays(inodes: &BTreeSet<u64>, own: &OwnListeners) {
     match strays::listening_strays(inodes) {
         Ok(found) => {
             for stray in found {
                 // The control socket is the library's own.
-                if matches!(stray.kind, crate::describe::Kind::UnixSeqpacket) {
+                if matches!(stray.kind, Kind::UnixSeqpacket) {
+                    continue;
+                }
+                if matches!(&stray.address, Address::Inet(address) if own.contains(address)) {
+                    debug!(address = %stray.address, "a listener of the program's own: the next process opens it anew");
                     continue;
                 }
                 warn!(

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::channel::{Channel, ChannelError};
 use crate::gate::Flow;
@@ -112,7 +112,7 @@ pub(super) fn reacquire(shared: Arc<Shared>) -> Effect {
 }
 
 /// Waits until nobody is connected any more and the own predecessor, which may still send late connections, is gone. Those that reach
-/// their boundary late are sent on. No longer than the limit.
+/// their boundary late are sent on. No longer than the limit, which is nothing if it was told twice to stop.
 pub(super) fn drain(
     shared: Arc<Shared>,
     channel: Option<Arc<Channel>>,
@@ -153,11 +153,19 @@ pub(super) fn drain(
                 .filter(|(_, counts)| counts.live > 0)
                 .map(|(kind, counts)| format!("{} {kind}", counts.live))
                 .collect();
-            warn!(
-                left = kinds.join(", "),
-                ?limit,
-                "the drain's deadline has come; closing what is left"
-            );
+            let left = kinds.join(", ");
+            if limit.is_zero() {
+                info!(
+                    left,
+                    "closing connections without waiting for their clients"
+                );
+            } else {
+                warn!(
+                    left,
+                    ?limit,
+                    "the drain's deadline has come; closing what is left"
+                );
+            }
         }
         Done::Drained { moved_late, closed }
     })

@@ -272,6 +272,7 @@ async fn what_the_successor_does_not_claim_is_closed_and_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listener_opened_behind_the_librarys_back_is_named() {
     let server = Server::example("sockets")
+        .option("own", "meant=127.0.0.1:0")
         .option("stray", "mine=127.0.0.1:0")
         .start()
         .await;

@@ -2,6 +2,7 @@
 //!
 //! This is the half of which everything can be given back; [`begin`](super::begin) is the other.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use baton_api::{Api, ApiSettings, Limits, Parts, WebSocketSettings};
 use baton_chain::trace::Tracer;
 use baton_chain::{Chain, ChainError, Options, Pool, PoolSettings};
 use baton_consensus::{Engine, EngineSettings, ProposerHandle};
+use baton_handover::OwnListeners;
 use baton_handover::connections::Kind;
 use baton_ledger::Genesis;
-use baton_network::Network;
+use baton_network::{Events, Network};
 use baton_wallet::Wallet;
 use baton_wallet::keystore::{self, KeyStore};
 use baton_wallet::store::RedbStore;
@@ -66,6 +68,8 @@ pub(crate) struct Opening {
     pub(crate) name: Name,
     pub(crate) configuration: Configuration,
     pub(crate) websockets: Kind,
+    /// Where it says at which address it listens for peers.
+    pub(crate) own: OwnListeners,
     pub(crate) patience: Patience,
     /// What it left when it was closed last.
     pub(crate) legacy: Legacy,
@@ -82,6 +86,7 @@ impl Namespace {
             name,
             configuration,
             websockets,
+            own,
             patience,
             legacy,
             must_go_on,
@@ -154,8 +159,8 @@ impl Namespace {
                 (Some(Arc::new(keys)), Some(Arc::new(wallet)))
             }
         };
-        let network = Network::start(network(settings, paths, &key, &chain));
-        let (network, lanes) = Box::pin(take(Step::Peers, network)).await?;
+        let network = network(settings, paths, &key, &chain);
+        let (network, lanes) = start(network, &own).await?;
         let miner = take_now(Step::MiningAddress, || {
             Miner::new(settings, &params, wallet.as_ref(), &key)
         })?;
@@ -335,6 +340,23 @@ fn network(
     network.moniker.clone_from(&settings.moniker);
     crate::VERSION.clone_into(&mut network.version);
     network
+}
+
+/// The swarm opens its socket itself and the next process opens its own: peers come back to it.
+async fn start(
+    settings: baton_network::Settings,
+    own: &OwnListeners,
+) -> Result<(Network, Events), StepError> {
+    let laddr = settings.listen;
+    if let Some(laddr) = laddr {
+        own.add(laddr);
+    }
+    let (network, lanes) = Box::pin(take(Step::Peers, Network::start(settings))).await?;
+    if let (Some(laddr), Some(there)) = (laddr, network.listen_addresses().first()) {
+        // the kernel may have chosen the port
+        own.add(SocketAddr::new(laddr.ip(), there.port()));
+    }
+    Ok((network, lanes))
 }
 
 fn api_settings(settings: &Settings) -> ApiSettings {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use baton_handover::connections::Kind;
-use baton_handover::{Handover, Serving};
+use baton_handover::{Handover, OwnListeners, Serving};
 use tracing::warn;
 
 use crate::configuration::Configuration;
@@ -21,6 +21,7 @@ pub(super) struct Opener {
     patience: Patience,
     /// Where `WebSockets` take their seats: claimed early, so that those of a predecessor find them.
     websockets: Mutex<BTreeMap<Name, Kind>>,
+    own: OwnListeners,
     serving: OnceLock<Serving>,
 }
 
@@ -44,6 +45,7 @@ impl Opener {
             log,
             patience,
             websockets,
+            own: handover.own_listeners(),
             serving: OnceLock::new(),
         }
     }
@@ -76,6 +78,7 @@ impl Opener {
             name: name.clone(),
             configuration,
             websockets,
+            own: self.own.clone(),
             patience: self.patience.clone(),
             legacy,
             must_go_on,
