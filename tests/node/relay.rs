@@ -100,6 +100,41 @@ fn a_healthy_start_and_handover_tell_of_no_trouble() {
     assert_eq!(troubles(&logs), [""; 0]);
 }
 
+/// The address of a socket has room for 107 bytes of path.
+#[test]
+fn a_long_path_is_no_hindrance() {
+    let home = Home::deep();
+    assert!(home.path().as_os_str().len() >= 200);
+    let node = home.start(&["--mining"]);
+    node.reach(1);
+    let mut client = Client::connect(&node);
+    let mut pids = vec![pid(&node)];
+    for _ in 0..2 {
+        let said = baton(&home, &["upgrade"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        client.ask("/get-block-count", "");
+        pids.push(pid(&node));
+    }
+    pids.dedup();
+    assert_eq!(pids.len(), 3, "{pids:?}");
+    let said = baton(&home, &["generations"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let address = home.at("handover/node.sock").display().to_string();
+    assert!(said.out.contains(&address), "{said:?}");
+    stop(&home, node);
+    for socket in ["batond.sock", "handover/node.sock"] {
+        assert!(!home.at(socket).exists(), "{socket}");
+    }
+    assert_eq!(troubles(&home.log()), [""; 0]);
+    // what a killed one leaves is no hindrance either
+    let node = home.start(&[]);
+    node.signal(Signal::KILL);
+    node.ended();
+    assert!(home.at("batond.sock").exists());
+    let node = home.start(&[]);
+    assert_eq!(node.stop().code, Some(0));
+}
+
 #[test]
 fn a_successor_that_cannot_go_on_leaves_the_node_as_it_was() {
     let home = Home::solonet();

@@ -17,6 +17,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// A node's home in a temporary directory.
 pub(crate) struct Home {
     dir: tempfile::TempDir,
+    /// Where below it.
+    name: String,
 }
 
 /// What a command said.
@@ -42,19 +44,31 @@ impl Home {
     pub(crate) fn empty() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
+            name: "home".to_owned(),
         }
+    }
+
+    /// A solonet's, whose path alone is longer than the address of a socket has room for.
+    pub(crate) fn deep() -> Self {
+        let mut home = Self::empty();
+        home.name = ["d".repeat(100), "e".repeat(100)].join("/");
+        fs::create_dir_all(home.path().parent().unwrap()).unwrap();
+        home.initialised()
     }
 
     /// A solonet's.
     pub(crate) fn solonet() -> Self {
-        let home = Self::empty();
-        let said = home.batond(&["init"]);
+        Self::empty().initialised()
+    }
+
+    fn initialised(self) -> Self {
+        let said = self.batond(&["init"]);
         assert_eq!(said.code, Some(0), "{said:?}");
-        home
+        self
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.dir.path().join("home")
+        self.dir.path().join(&self.name)
     }
 
     pub(crate) fn at(&self, below: &str) -> PathBuf {

@@ -62,10 +62,7 @@ impl Board {
                     .iter()
                     .map(|(listing, _)| ShareableStatus {
                         name: listing.name.clone(),
-                        address: format!(
-                            "{} {}",
-                            listing.description.kind, listing.description.address
-                        ),
+                        address: format!("{} {}", listing.description.kind, listing.address()),
                     })
                     .collect()
             },

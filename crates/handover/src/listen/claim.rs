@@ -3,6 +3,7 @@
 //! One method per kind, all with one rule: the name decides. An inherited descriptor of that name is taken if it is what is asked
 //! for; else a new one is bound and the inherited one stays unclaimed.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
@@ -10,10 +11,11 @@ use std::net::SocketAddr;
 use super::datagram::{UdpSocket, UnixDatagram};
 use super::error::ListenError;
 use super::tcp::TcpListener;
-use super::unix::{SUN_PATH, UnixAddress, UnixListener, UnixSeqpacketListener};
+use super::unix::{UnixAddress, UnixListener, UnixSeqpacketListener};
 use super::wanted::Wanted;
 use super::{Obtained, Shareables};
 use crate::describe::{Address, Kind};
+use crate::reach::{MAX_NAME, SUN_PATH};
 
 /// All of these panic outside a tokio runtime, except `file`.
 impl Shareables {
@@ -117,7 +119,7 @@ impl Shareables {
                     name: name.to_string(),
                     source,
                 })?;
-                self.enter(&name, opened.into(), None)
+                self.enter(&name, opened.into(), None, None)
             },
             Ok,
         )?;
@@ -173,17 +175,25 @@ pub(super) fn local(name: &str, kind: Kind, address: &UnixAddress) -> Result<Wan
         name: name.to_owned(),
         source,
     })?;
-    let len = match &address {
-        Address::Path(path) => path.as_os_str().len(),
-        Address::Abstract(name) => name.len(),
-        Address::Inet(_) | Address::None => 0,
-    };
-    if !(1..SUN_PATH).contains(&len) {
-        return Err(ListenError::Length {
-            name: name.to_owned(),
-            address,
-            limit: SUN_PATH - 1,
-        });
+    match &address {
+        Address::Abstract(name) if (1..SUN_PATH).contains(&name.len()) => {}
+        Address::Path(path) => {
+            let last = path.file_name().map_or(0, OsStr::len);
+            if path.as_os_str().len() >= SUN_PATH && last > MAX_NAME {
+                return Err(ListenError::Deep {
+                    name: name.to_owned(),
+                    address,
+                    limit: MAX_NAME,
+                });
+            }
+        }
+        _ => {
+            return Err(ListenError::Length {
+                name: name.to_owned(),
+                address,
+                limit: SUN_PATH - 1,
+            });
+        }
     }
     Ok(Wanted {
         kind,

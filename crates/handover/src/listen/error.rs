@@ -105,6 +105,18 @@ pub enum ListenError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The path is longer than the kernel's addresses, and its last part leaves no room for the way around that.
+    #[error(
+        "{name} cannot have {address}: the last part of so long a path has at most {limit} bytes"
+    )]
+    Deep {
+        /// The name that was asked for.
+        name: String,
+        /// The address, absolute.
+        address: Address,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// The program's own function to open the file failed.
     #[error("{name} cannot be opened")]
     Open {

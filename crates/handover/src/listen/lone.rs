@@ -45,10 +45,10 @@ pub(crate) fn tcp(name: &str, address: SocketAddr) -> Result<Lone, ListenError> 
 pub(crate) fn unix(name: &str, address: &UnixAddress) -> Result<Lone, ListenError> {
     let wanted = local(name, Kind::Unix, address)?;
     if let Address::Path(path) = &wanted.address {
-        let (socket, file) = path::bind_path(name, &wanted, path, BACKLOG)?;
+        let bound = path::bind_path(name, &wanted, path, BACKLOG)?;
         return Ok(Lone {
-            socket,
-            file: Some((path.clone(), file)),
+            socket: bound.socket,
+            file: Some((path.clone(), bound.file)),
         });
     }
     let socket = bind::bound(&wanted, false, BACKLOG)

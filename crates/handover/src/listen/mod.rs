@@ -54,6 +54,17 @@ pub(crate) struct Listing {
     /// The file that stands for it, if a generation of this line bound it to a path and so has to remove that path at the end.
     /// A socket of the service manager has none: its path is the manager's.
     pub(crate) file: Option<FileId>,
+    /// Where it is bound, if the kernel's address of a socket has no room for that path: what the description says then is a way
+    /// through the process that bound it.
+    #[serde(default)]
+    pub(crate) deep: Option<Address>,
+}
+
+impl Listing {
+    /// Where clients find it.
+    pub(crate) fn address(&self) -> &Address {
+        self.deep.as_ref().unwrap_or(&self.description.address)
+    }
 }
 
 /// The descriptors that generations share.
@@ -70,8 +81,23 @@ struct Held {
     descriptor: Arc<OwnedFd>,
     description: Description,
     file: Option<FileId>,
+    deep: Option<Address>,
     /// Whether this process bound it; else it was inherited.
     bound_here: bool,
+}
+
+impl Held {
+    /// What it is, and where clients find it.
+    fn description(&self) -> Description {
+        let description = self.description.clone();
+        match &self.deep {
+            Some(deep) => Description {
+                address: deep.clone(),
+                ..description
+            },
+            None => description,
+        }
+    }
 }
 
 /// A socket on its way from the table to the type that serves it.
@@ -146,6 +172,7 @@ impl Shareables {
                 descriptor: Arc::new(descriptor),
                 description: listing.description,
                 file: listing.file,
+                deep: listing.deep,
                 bound_here: false,
             },
         );
@@ -175,6 +202,7 @@ impl Shareables {
                 descriptor: Arc::new(descriptor),
                 description,
                 file: None,
+                deep: None,
                 bound_here: false,
             },
         );
@@ -273,7 +301,7 @@ impl Shareables {
         } else {
             Opening::Bind(wanted.address.clone())
         };
-        let socket = self.enter(name, socket, None)?;
+        let socket = self.enter(name, socket, None, None)?;
         Ok(self.obtained(name, socket, opening))
     }
 
@@ -312,12 +340,12 @@ impl Shareables {
 
     /// The inherited socket of that very name, if there is one and it is what is wanted.
     fn claim(&mut self, name: &Name, wanted: &Wanted) -> Option<Arc<OwnedFd>> {
-        let found = self.unclaimed.get(name)?;
-        if !wanted.is_met_by(&found.description) {
+        let found = self.unclaimed.get(name)?.description();
+        if !wanted.is_met_by(&found) {
             tracing::warn!(
                 name = %name,
-                inherited = %found.description.address,
-                inherited_kind = %found.description.kind,
+                inherited = %found.address,
+                inherited_kind = %found.kind,
                 wanted = %wanted.address,
                 wanted_kind = %wanted.kind,
                 "the inherited socket of this name is another one: binding anew, leaving it unclaimed"
@@ -325,7 +353,7 @@ impl Shareables {
             return None;
         }
         let held = self.unclaimed.remove(name).expect("it was found just now");
-        tracing::debug!(name = %name, address = %held.description.address, "inherited");
+        tracing::debug!(name = %name, address = %found.address, "inherited");
         let socket = Arc::clone(&held.descriptor);
         self.claimed.insert(name.clone(), held);
         Some(socket)
@@ -338,27 +366,26 @@ impl Shareables {
         reuse_port: bool,
     ) -> Result<Arc<OwnedFd>, ListenError> {
         self.room(name)?;
-        let (socket, file) = if let Address::Path(path) = &wanted.address {
+        if let Address::Path(path) = &wanted.address {
             self.free(name, wanted)?;
-            let (socket, file) = path::bind_path(&name.to_string(), wanted, path, self.backlog)?;
-            (socket, Some(file))
-        } else {
-            let socket = match bind::bound(wanted, reuse_port, self.backlog) {
-                Ok(socket) => socket,
-                Err(source) => {
-                    if source.kind() == io::ErrorKind::AddrInUse {
-                        self.free(name, wanted)?;
-                    }
-                    return Err(ListenError::Bind {
-                        name: name.to_string(),
-                        address: wanted.address.clone(),
-                        source,
-                    });
+            let bound = path::bind_path(&name.to_string(), wanted, path, self.backlog)?;
+            let deep = (!bound.is_direct).then(|| wanted.address.clone());
+            return self.enter(name, bound.socket, Some(bound.file), deep);
+        }
+        let socket = match bind::bound(wanted, reuse_port, self.backlog) {
+            Ok(socket) => socket,
+            Err(source) => {
+                if source.kind() == io::ErrorKind::AddrInUse {
+                    self.free(name, wanted)?;
                 }
-            };
-            (socket, None)
+                return Err(ListenError::Bind {
+                    name: name.to_string(),
+                    address: wanted.address.clone(),
+                    source,
+                });
+            }
         };
-        self.enter(name, socket, file)
+        self.enter(name, socket, None, None)
     }
 
     /// An error if one more would be too many.
@@ -377,6 +404,7 @@ impl Shareables {
         name: &Name,
         descriptor: OwnedFd,
         file: Option<FileId>,
+        deep: Option<Address>,
     ) -> Result<Arc<OwnedFd>, ListenError> {
         let description = Description::of(&descriptor).map_err(|source| ListenError::Describe {
             name: name.to_string(),
@@ -388,6 +416,7 @@ impl Shareables {
             descriptor: Arc::clone(&descriptor),
             description,
             file,
+            deep,
             bound_here: true,
         };
         self.claimed.insert(name.clone(), held);
@@ -400,14 +429,14 @@ impl Shareables {
             .unclaimed
             .iter()
             .chain(&self.claimed)
-            .find(|(_, held)| wanted.collides_with(&held.description));
+            .find(|(_, held)| wanted.collides_with(&held.description()));
         match in_the_way {
             None => Ok(()),
             Some((holder, held)) => Err(ListenError::Held {
                 name: name.to_string(),
                 address: wanted.address.clone(),
                 holder: holder.to_string(),
-                held: held.description.address.clone(),
+                held: held.description().address,
             }),
         }
     }
@@ -427,6 +456,7 @@ impl Shareables {
                     name: name.to_string(),
                     description,
                     file: held.file,
+                    deep: held.deep.clone(),
                 };
                 offers.push((listing, held.descriptor.as_fd()));
             }
@@ -439,7 +469,7 @@ impl Shareables {
         let named = |(name, held): (&Name, &Held)| Unclaimed {
             name: name.to_string(),
             kind: held.description.kind,
-            address: held.description.address.clone(),
+            address: held.description().address,
         };
         self.unclaimed.iter().map(named).collect()
     }
@@ -490,10 +520,10 @@ fn is_open(description: &Description) -> bool {
 }
 
 fn unlink(name: &Name, held: &Held) {
-    let (Address::Path(path), Some(file)) = (&held.description.address, held.file) else {
+    let (Address::Path(path), Some(file)) = (held.description().address, held.file) else {
         return;
     };
-    match path::unlink(path, file) {
+    match path::unlink(&path, file) {
         Ok(true) => {
             tracing::debug!(name = %name, path = %path.display(), "removed the socket's path");
         }

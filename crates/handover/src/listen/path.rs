@@ -14,13 +14,14 @@ use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, open, statat, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde::{Deserialize, Serialize};
 
-use super::bind::{bound, unix_address};
+use super::bind::bound;
 use super::error::ListenError;
 use super::wanted::Wanted;
 use crate::describe::{Address, Kind};
+use crate::reach::SocketPath;
 
 /// How long a start waits for another one in the same directory: each holds the lock for a few system calls.
 const LOCK_TRIES: u32 = 50;
@@ -44,13 +45,21 @@ impl FileId {
     }
 }
 
+/// A socket that is bound at a path.
+pub(super) struct Bound {
+    pub(super) socket: OwnedFd,
+    pub(super) file: FileId,
+    /// Whether the kernel's address of it is the path.
+    pub(super) is_direct: bool,
+}
+
 /// Binds at a path. A socket there that nobody answers on is a leftover and is replaced; anything else stays.
 pub(super) fn bind_path(
     name: &str,
     wanted: &Wanted,
     path: &Path,
     backlog: i32,
-) -> Result<(OwnedFd, FileId), ListenError> {
+) -> Result<Bound, ListenError> {
     let failed = |source: io::Error| ListenError::Bind {
         name: name.to_owned(),
         address: wanted.address.clone(),
@@ -65,16 +74,25 @@ pub(super) fn bind_path(
         },
         _ => failed(error),
     })?;
-    let socket = match bound(wanted, false, backlog) {
+    let way = SocketPath::of(path).map_err(failed)?;
+    let reached = Wanted {
+        address: Address::Path(way.path().to_owned()),
+        ..wanted.clone()
+    };
+    let socket = match bound(&reached, false, backlog) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             remove_leftover(name, wanted.kind, path)?;
-            bound(wanted, false, backlog)
+            bound(&reached, false, backlog)
         }
         answer => answer,
     }
     .map_err(failed)?;
     let file = FileId::of(path).map_err(|errno| failed(errno.into()))?;
-    Ok((socket, file))
+    Ok(Bound {
+        socket,
+        file,
+        is_direct: way.is_direct(),
+    })
 }
 
 /// Removes the path if it still names the file that was bound; whether it did.
@@ -109,7 +127,8 @@ fn remove_leftover(name: &str, kind: Kind, path: &Path) -> Result<(), ListenErro
             path: path.to_owned(),
         });
     }
-    match probe(kind, path) {
+    let answer = probe(kind, path);
+    match answer.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO)) {
         Err(Errno::CONNREFUSED) => {
             tracing::warn!(name, path = %path.display(), "replacing a leftover socket that nobody answers on");
             unlinkat(CWD, path, AtFlags::empty()).map_err(failed)
@@ -124,7 +143,7 @@ fn remove_leftover(name: &str, kind: Kind, path: &Path) -> Result<(), ListenErro
     }
 }
 
-fn probe(kind: Kind, path: &Path) -> rustix::io::Result<()> {
+fn probe(kind: Kind, path: &Path) -> io::Result<()> {
     let socket_type = match kind {
         Kind::UnixDatagram => SocketType::DGRAM,
         Kind::UnixSeqpacket => SocketType::SEQPACKET,
@@ -132,7 +151,8 @@ fn probe(kind: Kind, path: &Path) -> rustix::io::Result<()> {
     };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, socket_type, flags, None)?;
-    connect(&socket, &unix_address(&Address::Path(path.to_owned()))?)
+    let way = SocketPath::of(path)?;
+    Ok(connect(&socket, &SocketAddrUnix::new(way.path())?)?)
 }
 
 /// Locks the directory of `path` until the result is dropped. A directory that may be used but not read cannot be locked, and

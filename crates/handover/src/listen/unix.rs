@@ -14,9 +14,6 @@ use super::accept::Acceptor;
 use crate::describe::Address;
 use crate::sys::Registered;
 
-/// The kernel's room for a path and its final zero, or for an abstract name and its leading one (`sun_path`, unix(7)).
-pub(super) const SUN_PATH: usize = 108;
-
 /// Where a Unix socket is bound.
 ///
 /// Text that begins with `@` is an abstract name, as `ss` and systemd write it; `./@name` is a file of that name.

@@ -5,7 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::place::Place;
+use baton_handover::SocketPath;
+
 use super::wire::{Answer, Request};
 use crate::home::Home;
 
@@ -68,7 +69,7 @@ pub fn ask(
             source,
         },
     };
-    let place = Place::of(&path).map_err(io)?;
+    let place = SocketPath::of(&path).map_err(io)?;
     let mut stream = UnixStream::connect(place.path()).map_err(io)?;
     stream.set_read_timeout(Some(limit)).map_err(io)?;
     stream.set_write_timeout(Some(limit)).map_err(io)?;

@@ -3,7 +3,6 @@
 //! One request a line and one answer a line, both JSON ([`Request`], [`Answer`]).
 
 mod client;
-mod place;
 mod server;
 mod wire;
 

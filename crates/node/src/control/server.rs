@@ -2,21 +2,19 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use baton_api::Door;
-use baton_handover::connections::{Asked, Connection, Kind, Turn};
+use baton_handover::connections::{Asked, Connection, Turn};
 use baton_handover::{Handover, Listener};
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
-use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tracing::{debug, warn};
+use tracing::debug;
 
-use super::place::{MAX_PATH, Place};
 use super::wire::{Answer, Request};
 
 /// The longest request, in bytes.
@@ -47,23 +45,9 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// The control socket.
+/// The control socket. It goes from process to process.
 #[derive(Debug)]
-pub(crate) enum Ear {
-    /// It goes from process to process.
-    Moves(Listener),
-    /// Its path is too long for that: each process makes its own.
-    Own(Own),
-}
-
-/// A socket that is removed with the process that made it.
-#[derive(Debug)]
-pub(crate) struct Own {
-    path: PathBuf,
-    inode: u64,
-    listener: UnixListener,
-    kind: Kind,
-}
+pub(crate) struct Ear(Listener);
 
 impl Ear {
     /// Listens at `path`, or goes on with what a predecessor listened at.
@@ -72,34 +56,10 @@ impl Ear {
             path: path.to_owned(),
             source,
         };
-        if path.as_os_str().len() > MAX_PATH {
-            let kind = handover.connections(NAME);
-            return Own::bind(path, kind).map(Self::Own).map_err(failed);
-        }
         let listener = handover.unix(NAME, path).await;
         let listener = listener.map_err(|error| failed(io::Error::other(error)))?;
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Self::Moves(listener))
-    }
-
-    /// Whether it can be claimed while the predecessor still listens.
-    pub(crate) fn moves(path: &Path) -> bool {
-        path.as_os_str().len() <= MAX_PATH
-    }
-
-    async fn next(&mut self) -> Option<Connection> {
-        match self {
-            Self::Moves(listener) => listener.accept().await,
-            Self::Own(own) => loop {
-                match own.listener.accept().await {
-                    Ok((stream, _)) => return Some(Connection::new(stream, own.kind.seat())),
-                    Err(error) => {
-                        warn!(%error, "the control socket cannot accept");
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                    }
-                }
-            },
-        }
+        Ok(Self(listener))
     }
 
     /// Serves clients until another process does; requests go to `node`, and wait at the door while a handover has the
@@ -110,7 +70,7 @@ impl Ear {
             let Ok(place) = Arc::clone(&room).acquire_owned().await else {
                 return;
             };
-            let Some(connection) = self.next().await else {
+            let Some(connection) = self.0.accept().await else {
                 return;
             };
             let (node, door) = (node.clone(), door.clone());
@@ -120,35 +80,6 @@ impl Ear {
                 }
                 drop(place);
             });
-        }
-    }
-}
-
-impl Own {
-    /// Who calls this has the home's lock, so that a socket that is there already belongs to nobody.
-    fn bind(path: &Path, kind: Kind) -> io::Result<Self> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let place = Place::of(path)?;
-        let listener = UnixListener::bind(place.path())?;
-        fs::set_permissions(path, Permissions::from_mode(0o600))?;
-        let inode = fs::symlink_metadata(path)?.ino();
-        Ok(Self {
-            path: path.to_owned(),
-            inode,
-            listener,
-            kind,
-        })
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        // the next process may have put its own there
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
-            let _ = fs::remove_file(&self.path);
         }
     }
 }

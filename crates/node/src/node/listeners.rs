@@ -39,7 +39,7 @@ impl Listeners {
     pub(super) async fn claim(
         handover: &mut Handover,
         settings: &Settings,
-        directory: Option<&Path>,
+        directory: &Path,
     ) -> Result<Self, ListenError> {
         let api = claim(handover, API, "api_addr", settings.api_addr).await?;
         let rpc = match settings.rpc_addr {
@@ -50,10 +50,7 @@ impl Listeners {
             Some(address) => Some(claim(handover, "metrics", "prof_laddr", address).await?),
             None => None,
         };
-        let contract = match directory {
-            Some(directory) => contract(handover, &directory.join("node.sock")).await,
-            None => None,
-        };
+        let contract = contract(handover, &directory.join("node.sock")).await;
         let address = api.local_addr().unwrap_or(settings.api_addr);
         Ok(Self {
             api,

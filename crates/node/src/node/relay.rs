@@ -15,7 +15,7 @@ use std::time::Duration;
 use baton_api::{Door, Later, Site};
 use baton_handover::Exclusive;
 use baton_handover::{Handover, HandoverError, Serving, Settings as Terms};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::NodeError;
 use super::estate::{Estate, Taker};
@@ -65,16 +65,14 @@ pub(super) async fn begin(with: Beginning<'_>) -> Result<Begun, NodeError> {
     } = with;
     let Configuration { home, settings, .. } = configuration;
     let directory = directory(home);
-    let mut terms = Terms::named("batond")
+    let terms = Terms::named("batond")
+        .control_dir(&directory)
         .own_stop_signals()
         .no_join()
         .boundary(BOUNDARY)
         .frozen(FROZEN)
         .drain(settings.stop_grace)
         .state::<Inheritance>(STATE);
-    if let Some(directory) = &directory {
-        terms = terms.control_dir(directory);
-    }
     let mut handover = match Handover::begin(terms).await {
         Err(HandoverError::Serves { .. }) => return Err(in_use(home)),
         begun => begun?,
@@ -84,14 +82,14 @@ pub(super) async fn begin(with: Beginning<'_>) -> Result<Begun, NodeError> {
         // said before anything else is found to be in use too
         return Err(in_use(home));
     }
-    let claiming = Listeners::claim(&mut handover, settings, directory.as_deref());
+    let claiming = Listeners::claim(&mut handover, settings, &directory);
     let listeners = take(Step::Listeners, claiming).await?;
     let opener = Opener::new(configuration.clone(), log, patience, &mut handover);
     let opener = Arc::new(opener);
     let socket = home.socket();
     // A predecessor's is claimed with all else, a new one made when nothing is in the way any more.
     let mut control = None;
-    if succeeds && Ear::moves(&socket) {
+    if succeeds {
         control = Some(take(Step::Control, Ear::claim(&mut handover, &socket)).await?);
     }
 
@@ -135,21 +133,10 @@ pub(super) async fn begin(with: Beginning<'_>) -> Result<Begun, NodeError> {
     })
 }
 
-/// Where processes of the node find each other; none if a socket's path there would be too long.
-fn directory(home: &Home) -> Option<PathBuf> {
-    /// The longest path of a socket, less `/generation-4294967295.sock`.
-    const MAX_DIRECTORY: usize = 107 - 27;
+/// Where processes of the node find each other.
+fn directory(home: &Home) -> PathBuf {
     let supervisors = std::env::var_os(CONTROL_DIR).filter(|path| !path.is_empty());
-    let directory = supervisors.map_or_else(|| home.handover(), PathBuf::from);
-    if directory.as_os_str().len() > MAX_DIRECTORY {
-        warn!(
-            directory = %directory.display(),
-            limit = MAX_DIRECTORY,
-            "the path of the control directory is too long: this node can hand over by SIGUSR2 only"
-        );
-        return None;
-    }
-    Some(directory)
+    supervisors.map_or_else(|| home.handover(), PathBuf::from)
 }
 
 fn in_use(home: &Home) -> NodeError {

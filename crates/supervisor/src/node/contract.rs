@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use baton_handover::SocketPath;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, StatusCode, header};
@@ -17,7 +18,6 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::plan::Plan;
-use crate::telling::control::Address;
 
 /// The socket's name.
 pub const SOCKET: &str = "node.sock";
@@ -195,7 +195,7 @@ async fn ask<T: DeserializeOwned>(
 }
 
 async fn open(socket: &Path) -> io::Result<UnixStream> {
-    let address = Address::of(socket)?;
+    let address = SocketPath::of(socket)?;
     UnixStream::connect(address.path()).await
 }
 

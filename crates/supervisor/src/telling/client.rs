@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{Method, StatusCode, header};
+use baton_handover::SocketPath;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::control::{Address, SOCKET};
+use super::control::SOCKET;
 use super::event::Record;
 use super::routes::{Answer, Failure, Request};
 use super::status::Status;
@@ -221,7 +222,7 @@ impl Client {
 
     async fn open(&self) -> Result<UnixStream, ClientError> {
         let opening = async {
-            let address = Address::of(&self.socket)?;
+            let address = SocketPath::of(&self.socket)?;
             UnixStream::connect(address.path()).await
         };
         let Ok(opened) = timeout(ANSWER_WITHIN, opening).await else {

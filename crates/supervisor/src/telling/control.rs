@@ -3,16 +3,14 @@
 //! It is bound under another name and then renamed, so there is never a moment at which it can be
 //! reached with a wrong mode, and the leftover of a supervisor that was killed is replaced in one
 //! step. A home may lie deeper than the 107 bytes that a socket's address has room for; then the
-//! socket is reached through `/proc/self/fd`, whatever the home's name.
+//! socket is reached through its directory, whatever the home's name.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags};
+use baton_handover::SocketPath;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::net::UnixListener;
@@ -22,10 +20,6 @@ pub const SOCKET: &str = "control.sock";
 
 /// The name under which it is bound first.
 const FRESH: &str = "control.sock.new";
-
-/// The longest path that fits into a socket's address: `sun_path` with its final zero byte, see
-/// unix(7).
-const MAX_ADDRESS_BYTES: usize = 107;
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +74,7 @@ pub(crate) fn bind(dir: &Path) -> Result<(UnixListener, Name), ControlError> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io("remove", &fresh)(e)),
         _ => {}
     }
-    let address = Address::of(&fresh).map_err(io("open the directory of", &fresh))?;
+    let address = SocketPath::of(&fresh).map_err(io("open the directory of", &fresh))?;
     let listener = UnixListener::bind(address.path()).map_err(io("bind", &fresh))?;
     let identity = fs::symlink_metadata(&fresh)
         .map(|m| (m.dev(), m.ino()))
@@ -115,7 +109,7 @@ pub(super) fn private_dir(dir: &Path) -> io::Result<()> {
 
 /// Is there a process behind this socket? Never waits for it.
 fn answers(path: &Path) -> io::Result<bool> {
-    let address = Address::of(path)?;
+    let address = SocketPath::of(path)?;
     let socket = rustix::net::socket_with(
         AddressFamily::UNIX,
         SocketType::STREAM,
@@ -127,42 +121,6 @@ fn answers(path: &Path) -> io::Result<bool> {
         Ok(()) | Err(Errno::AGAIN) => Ok(true),
         Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
         Err(e) => Err(e.into()),
-    }
-}
-
-/// A socket's path in a form that fits into its address.
-#[derive(Debug)]
-pub(crate) struct Address {
-    path: PathBuf,
-    /// Keeps `/proc/self/fd/<n>` alive.
-    _dir: Option<OwnedFd>,
-}
-
-impl Address {
-    pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        if path.as_os_str().as_bytes().len() <= MAX_ADDRESS_BYTES {
-            return Ok(Self {
-                path: path.to_owned(),
-                _dir: None,
-            });
-        }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::openat(CWD, dir, flags, Mode::empty())?;
-        let number = std::os::fd::AsRawFd::as_raw_fd(&dir);
-        Ok(Self {
-            path: Path::new("/proc/self/fd")
-                .join(number.to_string())
-                .join(name),
-            _dir: Some(dir),
-        })
-    }
-
-    /// Good for as long as this is kept.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 }
 

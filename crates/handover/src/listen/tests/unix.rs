@@ -6,6 +6,7 @@ use std::path::Path;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::*;
+use crate::reach::SocketPath;
 
 fn is_socket(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket())
@@ -243,7 +244,13 @@ async fn addresses_out_of_bounds_are_refused() {
     let long = format!("/tmp/{}", "x".repeat(103));
     let error = table
         .unix("web", &long.as_str().into())
-        .expect_err("108 bytes");
+        .expect_err("108 bytes, and nearly all of them the last part");
+    assert!(
+        matches!(error, ListenError::Deep { limit: 82, .. }),
+        "{error}"
+    );
+    let long = UnixAddress::Abstract(vec![b'x'; 108]);
+    let error = table.unix("web", &long).expect_err("108 bytes");
     assert!(
         matches!(error, ListenError::Length { limit: 107, .. }),
         "{error}"
@@ -254,6 +261,43 @@ async fn addresses_out_of_bounds_are_refused() {
     assert!(matches!(error, ListenError::Path { .. }), "{error}");
     let longest = UnixAddress::Abstract(vec![b'x'; 107]);
     table.unix("web", &longest).expect("at the limit");
+}
+
+#[tokio::test]
+async fn a_path_of_any_length_is_handed_over_removed_and_replaced() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let deep = dir.path().join("d".repeat(120)).join("e".repeat(120));
+    std::fs::create_dir_all(&deep).expect("made");
+    let path = deep.join("web");
+    let reach = || SocketPath::of(&path).expect("a way");
+    let connect = || StdStream::connect(reach().path());
+    leave_behind(reach().path());
+
+    let (_old, mut table) = fresh();
+    let listener = table.unix("web", &path.as_path().into()).expect("bound");
+    let (_other, mut other) = fresh();
+    let error = other
+        .unix("web", &path.as_path().into())
+        .expect_err("it is served");
+    assert!(matches!(error, ListenError::Answered { .. }), "{error}");
+    let mut client = connect().expect("queued");
+    client.write_all(b"hello").expect("the kernel takes it");
+
+    let (keeper, mut next) = successor(&table);
+    assert_eq!(next.unclaimed()[0].address, Address::Path(path.clone()));
+    let mut inherited = next.unix("web", &path.as_path().into()).expect("inherited");
+    drop((listener, table));
+    keeper.set(Flow::Open);
+    let accepted = soon(inherited.accept()).await.expect("no error");
+    drop(accepted.expect("the client of before"));
+
+    // And once more, from a process that did not bind it.
+    let (_last, mut last) = successor(&next);
+    drop((inherited, next));
+    let _listener = last.unix("web", &path.as_path().into()).expect("inherited");
+    connect().expect("somebody listens");
+    last.unlink_paths(Paths::All);
+    assert!(!path.exists());
 }
 
 #[tokio::test]
