@@ -3,9 +3,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Node, PATIENCE};
+use crate::support::{Node, PATIENCE, wait};
+
+/// What opens the keys that are made here.
+pub(crate) const PASSWORD: &str = "a password";
 
 /// A client of HTTP.
 pub(crate) struct Client(TcpStream);
@@ -26,14 +29,58 @@ impl Client {
         )
         .unwrap();
         let head = self.head();
-        assert!(head.starts_with("http/1.1 200"), "{head}");
         let length = head.split("content-length: ").nth(1).unwrap();
         let length = length.split("\r\n").next().unwrap().parse().unwrap();
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).unwrap();
+        let said = String::from_utf8_lossy(&body);
+        assert!(head.starts_with("http/1.1 200"), "{path}: {head}{said}");
         let answer: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(answer["status"], "success", "{path}: {answer}");
         answer
+    }
+
+    /// Makes a key and an account of that name; an address of it.
+    pub(crate) fn account(&mut self, alias: &str) -> String {
+        let key = json!({ "alias": alias, "password": PASSWORD }).to_string();
+        let key = self.ask("/create-key", &key);
+        let account = json!({ "root_xpubs": [key["data"]["xpub"]], "quorum": 1, "alias": alias });
+        self.ask("/create-account", &account.to_string());
+        let whose = json!({ "account_alias": alias }).to_string();
+        let receiver = self.ask("/create-account-receiver", &whose);
+        receiver["data"]["address"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until an account has so much BTM, in neu.
+    pub(crate) fn await_balance(&mut self, alias: &str, amount: u64) {
+        wait(&format!("a balance of {alias}"), || {
+            let balances = self.ask("/list-balances", "{}");
+            let mut all = balances["data"].as_array().into_iter().flatten();
+            all.any(|one| one["account_alias"] == alias && one["amount"] == amount)
+        });
+    }
+
+    /// A transaction that is not signed yet: so much BTM to an address, in neu.
+    pub(crate) fn build(&mut self, from: &str, to: &str, amount: u64) -> Value {
+        let (asset, fee) = ("BTM", 20_000_000);
+        let actions = json!([
+            {"type": "spend_account", "account_alias": from, "asset_alias": asset, "amount": amount + fee},
+            {"type": "control_address", "address": to, "asset_alias": asset, "amount": amount},
+        ]);
+        let body =
+            json!({ "base_transaction": null, "ttl": 0, "time_range": 0, "actions": actions });
+        self.ask("/build-transaction", &body.to_string())["data"].clone()
+    }
+
+    /// Signs and submits it; its id.
+    pub(crate) fn submit(&mut self, template: &Value) -> String {
+        let body = json!({ "password": PASSWORD, "transaction": template }).to_string();
+        let signed = self.ask("/sign-transaction", &body)["data"].clone();
+        assert_eq!(signed["sign_complete"], true, "{signed}");
+        let body =
+            json!({ "raw_transaction": signed["transaction"]["raw_transaction"] }).to_string();
+        let submitted = self.ask("/submit-transaction", &body);
+        submitted["data"]["tx_id"].as_str().unwrap().to_owned()
     }
 
     fn head(&mut self) -> String {

@@ -219,6 +219,46 @@ fn a_websocket_misses_and_doubles_no_block_and_the_pool_comes_along() {
     stop(&home, node);
 }
 
+/// What one build has picked the next does not, whichever process makes it.
+#[test]
+fn what_was_picked_stays_reserved() {
+    let home = Home::solonet();
+    let node = home.start(&["--mining"]);
+    node.reach(10);
+    let mut client = Client::connect(&node);
+    let alice = client.account("alice");
+    for balance in [500_000_000, 1_000_000_000] {
+        let said = home.batond(&["pay", &alice, "5"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        client.await_balance("alice", balance);
+    }
+    let first = client.build("alice", &alice, 100_000_000);
+    let held = |client: &mut Client| client.ask("/list-reservations", "")["data"].clone();
+    let before = held(&mut client);
+    assert_eq!(before.as_array().unwrap().len(), 1, "{before}");
+
+    // taken back by the process that had it, then taken over by another, and by a third one
+    for args in [&["upgrade", "--dry-run"][..], &["upgrade"], &["upgrade"]] {
+        let said = baton(&home, args);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert_eq!(held(&mut client), before, "{args:?}");
+    }
+    let second = client.build("alice", &alice, 100_000_000);
+    let after = held(&mut client);
+    assert_eq!(after.as_array().unwrap().len(), 2, "{after}");
+    assert_eq!(after[0], before[0]);
+    assert_ne!(after[0]["outputs"][0]["id"], after[1]["outputs"][0]["id"]);
+    for template in [first, second] {
+        let id = client.submit(&template);
+        wait("its block", || {
+            let body = json!({ "tx_id": id }).to_string();
+            let found = client.ask("/get-transaction", &body);
+            found["data"]["block_height"].as_u64() > Some(0)
+        });
+    }
+    stop(&home, node);
+}
+
 #[test]
 fn namespaces_go_along_as_they_are() {
     let home = Home::solonet();

@@ -2,7 +2,8 @@
 //!
 //! Building takes time (other signers, other machines), and what one build took the next must not take. A
 //! reservation holds its outputs until it is released or its time is over; what time it is, the caller says.
-//! Reservations are kept in memory: after a start nothing is reserved.
+//! Reservations are kept in memory: after a start nothing is reserved. A process that hands the wallet over to another tells it
+//! ([`Wallet::reserved`]).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -41,6 +42,21 @@ pub struct ReservedOutput {
     pub amount: u64,
 }
 
+/// All reservations of a wallet, written down for another process that opens it next.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserved {
+    /// The number of the last one that was made.
+    last: u64,
+    held: Vec<Reservation>,
+}
+
+impl Reserved {
+    /// Whether there never was one.
+    pub fn is_nothing(&self) -> bool {
+        self.last == 0
+    }
+}
+
 /// The reservations of a wallet.
 #[derive(Debug, Default)]
 pub(crate) struct Reservations {
@@ -75,10 +91,6 @@ impl Reservations {
     pub(crate) fn hold(&mut self, outputs: &[Unspent], expires_at: Timestamp) -> u64 {
         self.last += 1;
         let id = self.last;
-        for output in outputs {
-            let before = self.by_output.insert(output.id, id);
-            debug_assert!(before.is_none(), "output {} is held twice", output.id);
-        }
         let outputs = outputs
             .iter()
             .map(|output| ReservedOutput {
@@ -88,15 +100,21 @@ impl Reservations {
                 amount: output.amount,
             })
             .collect();
-        self.by_id.insert(
+        self.enter(Reservation {
             id,
-            Reservation {
-                id,
-                expires_at,
-                outputs,
-            },
-        );
+            expires_at,
+            outputs,
+        });
         id
+    }
+
+    fn enter(&mut self, reservation: Reservation) {
+        let id = reservation.id;
+        for output in &reservation.outputs {
+            let before = self.by_output.insert(output.id, id);
+            debug_assert!(before.is_none(), "output {} is held twice", output.id);
+        }
+        self.by_id.insert(id, reservation);
     }
 
     pub(crate) fn release(&mut self, id: u64) -> bool {
@@ -116,6 +134,29 @@ impl Wallet {
         let mut reservations = self.reservations();
         reservations.expire(now);
         reservations.by_id.values().cloned().collect()
+    }
+
+    /// What is reserved, for [`Self::reserve_again`].
+    pub fn reserved(&self) -> Reserved {
+        let reservations = self.reservations();
+        Reserved {
+            last: reservations.last,
+            held: reservations.by_id.values().cloned().collect(),
+        }
+    }
+
+    /// Holds what another process of this wallet had reserved, under the same numbers and for as long. To be called before anything
+    /// is reserved here; what contradicts itself, or is more than there can be, is passed over.
+    pub fn reserve_again(&self, reserved: Reserved) {
+        let mut reservations = self.reservations();
+        for reservation in reserved.held {
+            let mut outputs = reservation.outputs.iter();
+            let is_free = !outputs.any(|output| reservations.holds(&output.id));
+            if is_free && !reservations.is_full() && reservation.id <= reserved.last {
+                reservations.enter(reservation);
+            }
+        }
+        reservations.last = reservations.last.max(reserved.last);
     }
 
     /// Ends a reservation; `false` if there is none with this number.

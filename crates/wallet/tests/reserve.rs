@@ -68,6 +68,32 @@ fn reservations_end_by_time_by_number_and_by_output() {
 }
 
 #[test]
+fn another_process_of_the_wallet_holds_what_was_reserved() {
+    let (wallet, _) = funded(&[100, 100]);
+    build(&wallet, json!([spend(1), control(1)])).unwrap();
+    build(&wallet, json!([spend(1), control(1)])).unwrap();
+    let held = wallet.list_reservations(NOW);
+    assert!(wallet.release_reservation(held[1].id));
+    let written = serde_json::to_string(&wallet.reserved()).unwrap();
+
+    let (next, _) = funded(&[100, 100]);
+    next.reserve_again(serde_json::from_str(&written).unwrap());
+    assert_eq!(next.list_reservations(NOW), held[..1]);
+    build(&next, json!([spend(1), control(1)])).unwrap();
+    let both = next.list_reservations(NOW);
+    assert_eq!(both[1].outputs[0].id, held[1].outputs[0].id, "what is free");
+    assert!(both[1].id > held[1].id, "no number comes twice");
+    assert!(next.list_reservations(later(30)).is_empty());
+
+    // What contradicts itself is not taken twice.
+    let (third, _) = funded(&[100, 100]);
+    for _ in 0..2 {
+        third.reserve_again(serde_json::from_str(&written).unwrap());
+    }
+    assert_eq!(third.list_reservations(NOW), held[..1]);
+}
+
+#[test]
 fn what_the_pool_makes_is_spent_when_asked_and_what_it_spends_is_not() {
     let (wallet, _) = funded(&[100]);
     let mut first = build(&wallet, json!([spend(60), control(60)])).unwrap();

@@ -58,7 +58,7 @@ impl Namespace {
         // of a namespace that had not begun this is what it was given
         drop(self.beginning);
         // the API has stores of its own; each waits for the disk, so all are closed at once
-        let legacy = Legacy::of(&self.pool, mining, signs);
+        let legacy = Legacy::of(&self.pool, self.wallet.as_deref(), mining, signs);
         let (api, tracer, chain) = (self.api, self.tracer, self.chain);
         let (pool, kept) = (self.pool, self.paths.pool());
         let others = vec![

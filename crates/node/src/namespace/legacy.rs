@@ -1,6 +1,8 @@
 //! What a namespace that is closed leaves to the next process, or to itself, in memory.
 
 use baton_chain::{Packed, Pool};
+use baton_wallet::Wallet;
+use baton_wallet::reservation::Reserved;
 use serde::{Deserialize, Serialize};
 
 /// What is not on the disk, or not only there.
@@ -13,6 +15,9 @@ pub(crate) struct Legacy {
     pub(super) signs: bool,
     /// Transactions that wait for a block; `None`: those of the file that is written at each stop.
     pool: Option<Waiting>,
+    /// Outputs that transactions in the making spend. It travels as a state of its own.
+    #[serde(skip)]
+    reserved: Reserved,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,7 +29,7 @@ struct Waiting {
 }
 
 impl Legacy {
-    pub(super) fn of(pool: &Pool, mining: bool, signs: bool) -> Self {
+    pub(super) fn of(pool: &Pool, wallet: Option<&Wallet>, mining: bool, signs: bool) -> Self {
         let Packed {
             waiting,
             numbers,
@@ -40,7 +45,17 @@ impl Legacy {
                 next,
                 orphans,
             }),
+            reserved: wallet.map(Wallet::reserved).unwrap_or_default(),
         }
+    }
+
+    pub(crate) fn reserved(&self) -> &Reserved {
+        &self.reserved
+    }
+
+    #[must_use]
+    pub(crate) fn with_reserved(self, reserved: Reserved) -> Self {
+        Self { reserved, ..self }
     }
 
     /// Whether it is that of a namespace that begins afresh.

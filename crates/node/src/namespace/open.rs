@@ -100,6 +100,7 @@ impl Namespace {
         let (key, genesis) = take_now(Step::NetworkParameters, || parameters(&configuration))?;
         let params = genesis.params().clone();
         let (is_fresh, mining, signs) = (legacy.is_nothing(), legacy.mining, legacy.signs);
+        let reserved = legacy.reserved().clone();
         info!(
             chain_id = params.chain_id,
             genesis = %genesis.block().hash(),
@@ -150,6 +151,7 @@ impl Namespace {
                 let wallet = take_now(Step::Wallet, || {
                     let store = RedbStore::open(paths.wallet())?;
                     let wallet = Wallet::open(store, params.clone())?;
+                    wallet.reserve_again(reserved);
                     if wanted.rescan && is_fresh {
                         info!("the wallet looks at all blocks again");
                         wallet.rescan(0)?;

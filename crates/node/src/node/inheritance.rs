@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use baton_handover::State;
+use baton_wallet::reservation::Reserved;
 use serde::{Deserialize, Serialize};
 
 use crate::namespace::{Legacy, Name};
@@ -18,6 +19,20 @@ pub(super) struct Inheritance {
 
 impl State for Inheritance {
     const VERSION: u32 = 2;
+}
+
+/// The name of the other state.
+pub(super) const RESERVATIONS: &str = "reservations";
+
+/// What the wallets of those that ran had reserved. Apart from the rest, so that processes of which only one knows of it hand over to
+/// each other.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Reservations {
+    pub(super) namespaces: BTreeMap<Name, Reserved>,
+}
+
+impl State for Reservations {
+    const VERSION: u32 = 1;
 }
 
 /// What a namespace was doing.

@@ -19,7 +19,7 @@ use tracing::info;
 
 use super::NodeError;
 use super::estate::{Estate, Taker};
-use super::inheritance::{Inheritance, STATE, Was};
+use super::inheritance::{Inheritance, RESERVATIONS, Reservations, STATE, Was};
 use super::listeners::Listeners;
 use super::opener::Opener;
 use super::slots::Slots;
@@ -72,7 +72,8 @@ pub(super) async fn begin(with: Beginning<'_>) -> Result<Begun, NodeError> {
         .boundary(BOUNDARY)
         .frozen(FROZEN)
         .drain(settings.stop_grace)
-        .state::<Inheritance>(STATE);
+        .state::<Inheritance>(STATE)
+        .state::<Reservations>(RESERVATIONS);
     let mut handover = match Handover::begin(terms).await {
         Err(HandoverError::Serves { .. }) => return Err(in_use(home)),
         begun => begun?,
@@ -94,7 +95,8 @@ pub(super) async fn begin(with: Beginning<'_>) -> Result<Begun, NodeError> {
     }
 
     let inheritance = handover.state::<Inheritance>(STATE).await?;
-    inherit(slots, inheritance);
+    let reservations = handover.state::<Reservations>(RESERVATIONS).await?;
+    inherit(slots, inheritance, reservations.unwrap_or_default());
     let taker = Taker::new(home.lock(), slots.clone(), opener.clone(), succeeds);
     let taking = taker.clone();
     let estate = match handover.exclusive("node", move || taking.take()).await {
@@ -104,6 +106,10 @@ pub(super) async fn begin(with: Beginning<'_>) -> Result<Begun, NodeError> {
     let left = slots.clone();
     handover.offer_state(STATE, move || Inheritance {
         namespaces: left.bequest(),
+    });
+    let left = slots.clone();
+    handover.offer_state(RESERVATIONS, move || Reservations {
+        namespaces: left.reserved(),
     });
     let control = match control {
         Some(control) => control,
@@ -148,12 +154,18 @@ fn in_use(home: &Home) -> NodeError {
     }
 }
 
-fn inherit(slots: &Slots, inheritance: Option<Inheritance>) {
+fn inherit(slots: &Slots, inheritance: Option<Inheritance>, reservations: Reservations) {
     let Some(Inheritance { namespaces }) = inheritance else {
         // afresh, or the predecessor died before it had told everything
         return slots.inherit(&Name::global(), Was::Running(Legacy::default()));
     };
-    for (name, was) in namespaces {
+    let mut reserved = reservations.namespaces;
+    for (name, mut was) in namespaces {
+        if let Was::Running(legacy) = &mut was
+            && let Some(reserved) = reserved.remove(&name)
+        {
+            *legacy = std::mem::take(legacy).with_reserved(reserved);
+        }
         slots.inherit(&name, was);
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use baton_api::Site;
+use baton_wallet::reservation::Reserved;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
@@ -126,6 +127,18 @@ impl Slots {
             (name.clone(), was)
         };
         all.iter().map(was).collect()
+    }
+
+    /// What the wallets of those that were left had reserved.
+    pub(super) fn reserved(&self) -> BTreeMap<Name, Reserved> {
+        let all = self.all();
+        let reserved = |(name, slot): (&Name, &Slot)| match &slot.state {
+            State::Left(legacy) if !legacy.reserved().is_nothing() => {
+                Some((name.clone(), legacy.reserved().clone()))
+            }
+            _ => None,
+        };
+        all.iter().filter_map(reserved).collect()
     }
 
     pub(super) fn has(&self, name: &Name) -> bool {
