@@ -4,6 +4,7 @@
 
 mod clients;
 mod commands;
+mod copies;
 mod keeping;
 mod life;
 mod namespaces;
