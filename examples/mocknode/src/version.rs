@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What a stamp looks like at the very end of an executable, before the version and a newline.
-const MARK: &str = "\nMOCKNODE-VERSION=";
+const MARK: &str = "\nPRACTICE-VERSION=";
 
 /// Longest version a stamp can carry, in bytes.
 pub const MAX_VERSION_LEN: usize = 128;
@@ -210,11 +210,11 @@ mod tests {
 
     #[test]
     fn a_mark_that_is_not_at_the_end_is_no_stamp() {
-        assert_eq!(parse_stamp(b"\nMOCKNODE-VERSION=v2"), None);
-        assert_eq!(parse_stamp(b"\nMOCKNODE-VERSION=v2\nmore\n"), None);
-        assert_eq!(parse_stamp(b"\nMOCKNODE-VERSION=\n"), None);
+        assert_eq!(parse_stamp(b"\nPRACTICE-VERSION=v2"), None);
+        assert_eq!(parse_stamp(b"\nPRACTICE-VERSION=v2\nmore\n"), None);
+        assert_eq!(parse_stamp(b"\nPRACTICE-VERSION=\n"), None);
         assert_eq!(
-            parse_stamp(b"x\nMOCKNODE-VERSION=v2\n").as_deref(),
+            parse_stamp(b"x\nPRACTICE-VERSION=v2\n").as_deref(),
             Some("v2")
         );
     }
