@@ -40,7 +40,7 @@ fn mine(home: &Home, name: &str) {
 fn namespaces_come_and_go_while_the_node_runs() {
     let home = Home::solonet();
     let node = home.start(&["--mining"]);
-    namespace(&home, &["create", "second"]);
+    home.namespace("second");
     assert_eq!(states(&home), "global running, second running");
     namespace(&home, &["stop", "second"]);
     mine(&home, "second");
@@ -80,8 +80,8 @@ fn namespaces_come_and_go_while_the_node_runs() {
 #[test]
 fn one_that_cannot_start_leaves_the_others_alone() {
     let home = Home::solonet();
-    namespace(&home, &["create", "bad"]);
-    namespace(&home, &["create", "good"]);
+    home.namespace("bad");
+    home.namespace("good");
     mine(&home, "good");
     fs::write(home.at("namespaces/bad/genesis.json"), "{}").unwrap();
     let node = home.start(&["--mining"]);
@@ -100,8 +100,8 @@ fn one_that_cannot_start_leaves_the_others_alone() {
 #[test]
 fn a_panic_in_one_stops_that_one_and_no_other() {
     let home = Home::solonet();
-    namespace(&home, &["create", "second"]);
-    namespace(&home, &["create", "third"]);
+    home.namespace("second");
+    home.namespace("third");
     mine(&home, "third");
     let mut command = home.command(&[
         "node",

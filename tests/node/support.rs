@@ -84,6 +84,13 @@ impl Home {
         self.command(args).output().unwrap().into()
     }
 
+    /// Makes a namespace, whose port for peers the kernel picks too.
+    pub(crate) fn namespace(&self, name: &str) {
+        let laddr = "--p2p.laddr=tcp://127.0.0.1:0";
+        let said = self.batond(&["namespace", "create", name, laddr]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+
     /// Starts the node, on ports that the kernel picks.
     pub(crate) fn start(&self, args: &[&str]) -> Node {
         Node::start(&self.path(), args)

@@ -31,14 +31,16 @@ pub enum PurseError {
     /// There is too little.
     #[error(
         "the node key's own address {address} has {found_neu} neu to spend, {wanted_neu} neu are wanted (looked at the \
-         blocks from {from_height} on{}); rewards mature after some blocks",
-        if *.whole { "" } else { ", until the search took too long" }
+         blocks from {from_height} on{}); {}",
+        if *.whole { "" } else { ", until the search took too long" }, remedy(*.waiting_neu)
     )]
     TooLittle {
         /// The address.
         address: String,
         /// What there is.
         found_neu: u64,
+        /// What payments spend that wait for a block; their change can be spent after it.
+        waiting_neu: u64,
         /// What is wanted.
         wanted_neu: u64,
         /// How far down was looked.
@@ -54,6 +56,16 @@ pub enum PurseError {
     Refused(#[from] Refusal),
 }
 
+fn remedy(waiting_neu: u64) -> String {
+    if waiting_neu > 0 {
+        format!(
+            "{waiting_neu} neu are in payments that wait for a block: ask again when they are in one"
+        )
+    } else {
+        "rewards mature after some blocks".to_owned()
+    }
+}
+
 /// The node key's money.
 #[derive(Clone)]
 pub(crate) struct Purse {
@@ -67,6 +79,8 @@ pub(crate) struct Purse {
 struct Found {
     outputs: Vec<SpentOutput>,
     amount_neu: u64,
+    /// What is spent in the pool.
+    waiting_neu: u64,
     /// The lowest height that was looked at.
     from_height: u64,
     whole: bool,
@@ -102,6 +116,7 @@ impl Purse {
             return Err(PurseError::TooLittle {
                 address: address.map_or_else(String::new, |address| address.encode(prefix)),
                 found_neu: found.amount_neu,
+                waiting_neu: found.waiting_neu,
                 wanted_neu,
                 from_height: found.from_height,
                 whole: found.whole,
@@ -166,7 +181,12 @@ impl Purse {
                 let next = reader.tip().height + 1;
                 let ripe = utxo
                     .is_some_and(|utxo| check_spendable(&utxo, next, self.chain.params()).is_ok());
-                if ripe && self.pool.spender(&id).is_none() {
+                if !ripe {
+                    continue;
+                }
+                if self.pool.spender(&id).is_some() {
+                    found.waiting_neu = found.waiting_neu.saturating_add(output.amount);
+                } else {
                     found.amount_neu += output.amount;
                     found.outputs.push(spent);
                 }
