@@ -15,6 +15,8 @@ use crate::{DialError, PeerAddress, PeerInfo, identity};
 const ASKED: usize = 32;
 /// Kept peers that are dialled at a time.
 const AT_ONCE: usize = 8;
+/// After so many failures in a row, some seven seconds, it is a fault that a peer of `p2p.keep_dial` is not there.
+const FAULT: u32 = 4;
 
 /// A dial that this service began.
 #[derive(Debug)]
@@ -263,11 +265,17 @@ impl Service {
                 self.kept.remove(&address);
             }
             Purpose::Kept => {
-                // said when it begins, and now and then while it lasts
-                if self.kept.failed(&address, now).is_power_of_two() {
-                    tracing::warn!(%address, %error, "cannot connect to a peer of p2p.keep_dial; trying again");
-                } else {
-                    tracing::debug!(%address, %error, "cannot connect to a peer of p2p.keep_dial; trying again");
+                // It may be starting, or handing over to its next process: that is over in seconds. Said now and then while it lasts.
+                match self.kept.failed(&address, now) {
+                    1 => {
+                        tracing::info!(%address, %error, "a peer of p2p.keep_dial is not there; trying again");
+                    }
+                    failures if failures >= FAULT && failures.is_power_of_two() => {
+                        tracing::warn!(%address, %error, failures, "cannot connect to a peer of p2p.keep_dial; trying again");
+                    }
+                    failures => {
+                        tracing::debug!(%address, %error, failures, "cannot connect to a peer of p2p.keep_dial; trying again");
+                    }
                 }
             }
             Purpose::Seed if error == DialError::Myself => {
