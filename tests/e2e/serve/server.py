@@ -82,6 +82,12 @@ async def main():
         say("READY=1")
     print(f"{options.version} serves", flush=True)
     await draining.wait()
+    # asyncio drops what it has accepted and not yet begun to serve when its server is closed: accept no more, and let it begin.
+    for server in servers:
+        for it in server.sockets:
+            loop.remove_reader(it.fileno())
+    for _ in range(20):
+        await asyncio.sleep(0)
     # Closing one's own copy of a socket harms nobody; the queue is the supervisor's.
     for server in servers:
         server.close()
