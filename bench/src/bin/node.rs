@@ -16,6 +16,8 @@ mod reload;
 mod restart;
 #[path = "node/submit.rs"]
 mod submit;
+#[path = "node/watch.rs"]
+mod watch;
 
 use std::path::PathBuf;
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::Options;
+use super::watch::Watch;
 
 /// Connections over which transfers are submitted one by one.
 const CONNECTIONS: usize = 8;
@@ -73,7 +74,8 @@ async fn measure(daemon: &Daemon, purse: Purse, batch: usize, seconds: u64) -> R
     for number in 0..CONNECTIONS {
         submitters.spawn(submit(daemon.client(), Arc::clone(&shared), number, batch));
     }
-    let latency = watch_reads(daemon.client(), Duration::from_secs(seconds)).await?;
+    let watch = Watch::start(daemon.client(), Duration::from_secs(seconds))?;
+    let seen = watch.seen().await?;
     shared.over.store(true, Ordering::Relaxed);
     let mut waits = Histogram::<u64>::new(3)?;
     while let Some(one) = submitters.join_next().await {
@@ -104,9 +106,7 @@ async fn measure(daemon: &Daemon, purse: Purse, batch: usize, seconds: u64) -> R
         "submit_p99_ms": ms(waits.value_at_quantile(0.99)),
         "blocks": blocks,
         "mean_interval_ms": ms(micros(all / blocks.max(1))),
-        "read_p50_ms_meanwhile": ms(latency.value_at_quantile(0.5)),
-        "read_p99_ms_meanwhile": ms(latency.value_at_quantile(0.99)),
-        "read_max_ms_meanwhile": ms(latency.max()),
+        "reads_ms_meanwhile": seen.json(),
         "resident_mib": daemon.resident()? >> 20,
     }))
 }
@@ -147,21 +147,6 @@ async fn submit(
         shared.submitted.fetch_add(batch, Ordering::Relaxed);
     }
     Ok(waits)
-}
-
-/// Reads a block's height again and again, at a pace that costs nothing, while blocks commit.
-async fn watch_reads(mut client: Client, how_long: Duration) -> Result<Histogram<u64>> {
-    let mut latency = Histogram::<u64>::new(3)?;
-    let begun = Instant::now();
-    while begun.elapsed() < how_long {
-        let asked = Instant::now();
-        client
-            .ask("get-block", &json!({ "block_height": 1 }))
-            .await?;
-        latency.record(micros(asked.elapsed()))?;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Ok(latency)
 }
 
 /// Counts the transfers in the blocks, until all are there or none comes any more.
