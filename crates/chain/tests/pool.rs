@@ -287,6 +287,53 @@ fn a_block_removes_what_conflicts_with_it_and_its_children() {
 }
 
 #[test]
+fn a_block_that_is_taken_out_in_slices_leaves_nothing_behind() {
+    let mut large = params();
+    large.max_block_gas *= 100;
+    let node = Node::with(
+        genesis_of(large, COINS),
+        Options::default(),
+        PoolSettings::default(),
+    );
+    let mut all = Vec::new();
+    for coin in 0..COINS - 1 {
+        all.push(node.transfer(coin, &Key::new(2)));
+        for _ in 0..14 {
+            all.push(pass_on(&all[all.len() - 1], 2, 2));
+        }
+    }
+    // of the last coin the block has another than waits here, and the parent of one that has none yet
+    let mine = node.transfer(COINS - 1, &Key::new(2));
+    let child = pass_on(&mine, 2, 3);
+    let theirs = node.transfer(COINS - 1, &Key::new(5));
+    let orphan = pass_on(&theirs, 5, 6);
+    let plains = |mapped: &[Mapped]| mapped.iter().map(plain).collect::<Vec<_>>();
+    let pool = Pool::open(&node.chain, PoolSettings::default(), None).unwrap();
+    pool.submit_many(plains(&all), Origin::Peer);
+    pool.submit(plain(&theirs), Origin::Peer).unwrap();
+    let program = Key::new(201).program();
+    let draft = node.chain.draft(&pool, &program, b"", node.now_ms());
+    let draft = draft.unwrap();
+    assert_eq!(draft.transactions, 1 + all.len() + 1);
+
+    for answer in node.pool.submit_many(plains(&all), Origin::Local) {
+        answer.unwrap();
+    }
+    for mapped in [&mine, &child] {
+        submit(&node, mapped).unwrap();
+    }
+    assert!(submit(&node, &orphan).unwrap().orphan);
+    let mut events = node.pool.events();
+    node.commit(draft.bytes);
+    assert_eq!(node.pool.ids(), [orphan.id()]);
+    assert_eq!(node.pool.stats().orphans, 0);
+    assert_eq!(node.pool.total_bytes(), orphan.size());
+    let mut reasons = vec![Reason::Committed(2); all.len()];
+    reasons.extend([Reason::Conflict(2), Reason::Parent(mine.id())]);
+    assert_eq!(removals(&mut events), reasons);
+}
+
+#[test]
 fn what_is_too_late_leaves() {
     let node = Node::new();
     let mut events = node.pool.events();

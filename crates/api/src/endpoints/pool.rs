@@ -25,10 +25,10 @@ pub(super) fn table() -> Vec<Endpoint> {
         Endpoint::always("decode-raw-transaction", Lane::Check, decode)
             .doc("What a transaction's encoding says.")
             .example(r#"{"raw_transaction":"0701000001"}"#),
-        Endpoint::always("get-unconfirmed-transaction", Lane::Here, get)
+        Endpoint::always("get-unconfirmed-transaction", Lane::Read, get)
             .doc("A transaction that waits for a block.")
             .example(r#"{"tx_id":"51a0e4d63153fdbe3ee51f84116f4110cc6a77c6435f22da674b0fdb068aa691"}"#),
-        Endpoint::always("list-unconfirmed-transactions", Lane::Here, list)
+        Endpoint::always("list-unconfirmed-transactions", Lane::Read, list)
             .doc("The ids of the transactions that wait for a block."),
     ]
 }

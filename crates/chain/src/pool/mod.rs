@@ -1,7 +1,8 @@
 //! Transactions that wait for a block.
 //!
 //! A transaction is judged by itself without anybody waiting for it ([`judge`]: its signatures take most of the time),
-//! on all cores if there are many. Then it is placed among the others ([`place`]) under a lock that is held for moments.
+//! on all cores if there are many. Then it is placed among the others ([`place`]) under a lock that is held for moments: whoever
+//! has much to do under it, as after a block, does so in slices, and those who wait come in between.
 //!
 //! What is taken is what bytomd takes, see [`baton_ledger::validate::check_relay`], and: an output is spent once (the
 //! first to arrive spends it; there is no replacement), outputs of transactions that wait may be spent, an output that
@@ -20,10 +21,11 @@ mod settings;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use baton_ledger::{GasStatus, Hash, Mapped, Transaction};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
 use crate::block::Committed;
@@ -44,8 +46,8 @@ pub use settings::PoolSettings;
 /// How many events a slow listener may be behind.
 const EVENTS_CAPACITY: usize = 65_536;
 
-/// How many transactions are placed before others get a turn.
-const PLACED_AT_ONCE: usize = 512;
+/// How many transactions are placed, or taken out, before others get a turn.
+const AT_ONCE: usize = 256;
 
 /// The pool of a chain. Cheap to clone; all clones are the same pool.
 #[derive(Clone)]
@@ -56,6 +58,7 @@ pub struct Pool {
 struct Shared {
     chain: Chain,
     settings: PoolSettings,
+    /// This lock is passed on to who has waited for long: the standard library's would be had again at once by who gave it back.
     places: Mutex<Places>,
     events: broadcast::Sender<PoolEvent>,
 }
@@ -85,8 +88,7 @@ impl Pool {
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
-        let places = self.shared.places.lock();
-        places.unwrap_or_else(PoisonError::into_inner)
+        self.shared.places.lock()
     }
 
     /// Its limits.
@@ -125,9 +127,7 @@ impl Pool {
             Ok(reader) => reader,
             Err(error) => return failures(error, count),
         };
-        let judged = parallel::map(transactions, |(transaction, arrived)| {
-            self.judge(transaction, arrived, origin, &reader)
-        });
+        let judged = self.judge_many(transactions, origin, &reader);
         let mut answers = Vec::with_capacity(count);
         let mut judged = judged.into_iter();
         while answers.len() < count {
@@ -138,7 +138,7 @@ impl Pool {
                     break;
                 }
             };
-            for judged in judged.by_ref().take(PLACED_AT_ONCE) {
+            for judged in judged.by_ref().take(AT_ONCE) {
                 if let Some(number) = numbers.get(answers.len()) {
                     placing.number(*number);
                 }
@@ -151,23 +151,32 @@ impl Pool {
         answers
     }
 
-    fn judge(
+    /// Looks at each transaction by itself. The lock is taken here and not by the crew, which may be kept from giving it back.
+    fn judge_many(
         &self,
-        transaction: Transaction,
-        arrived: SystemTime,
+        transactions: Vec<(Transaction, SystemTime)>,
         origin: Origin,
         reader: &Reader,
-    ) -> Result<Looked, Refusal> {
-        let mapped = Mapped::from(transaction);
-        let id = mapped.id();
-        if self.knows(&id) {
-            return Ok(Looked::Known(id));
-        }
+    ) -> Vec<Result<Looked, Refusal>> {
+        let mapped = parallel::map(transactions, |(transaction, arrived)| {
+            (Mapped::from(transaction), arrived)
+        });
+        let places = self.places();
+        let knows = |(mapped, arrived): (Mapped, SystemTime)| {
+            let knows = places.knows(&mapped.id());
+            (mapped, arrived, knows)
+        };
+        let looked: Vec<_> = mapped.into_iter().map(knows).collect();
+        drop(places);
         let Shared {
             chain, settings, ..
         } = &*self.shared;
-        let judged = judge(chain, settings, reader, mapped, origin, arrived)?;
-        Ok(Looked::Good(judged))
+        parallel::map(looked, |(mapped, arrived, known)| {
+            if known {
+                return Ok(Looked::Known(mapped.id()));
+            }
+            judge(chain, settings, reader, mapped, origin, arrived).map(Looked::Good)
+        })
     }
 
     /// A transaction that waits, orphans left out.
@@ -251,8 +260,15 @@ impl Pool {
     /// the orphans whose parents it brought. Whoever commits a block calls this before anything else.
     pub fn block_committed(&self, committed: &Committed) {
         let done = self.shared.chain.read().and_then(|reader| {
-            let mut placing = self.placing(&reader)?;
-            placing.block_committed(committed)
+            let transactions = committed.transactions();
+            for some in transactions.chunks(AT_ONCE) {
+                self.placing(&reader)?.settle(some, committed.height());
+            }
+            self.placing(&reader)?.look_ahead()?;
+            for some in transactions.chunks(AT_ONCE) {
+                self.placing(&reader)?.adopt_children(some)?;
+            }
+            Ok(())
         });
         if let Err(error) = done {
             // drafts find out for themselves what is not valid any more
@@ -299,15 +315,19 @@ impl Pool {
         height: u64,
     ) -> HashMap<Hash, GasStatus> {
         let places = self.places();
+        let waiting = transactions.iter();
+        let waiting: Vec<_> = waiting
+            .map(|transaction| places.book.get(&transaction.id()).cloned())
+            .collect();
+        drop(places);
         let mut known = HashMap::new();
-        for transaction in transactions {
-            let id = transaction.id();
-            let Some(pooled) = places.book.get(&id) else {
+        for (transaction, pooled) in transactions.iter_mut().zip(waiting) {
+            let Some(pooled) = pooled else {
                 continue;
             };
             if pooled.is_valid_at(height) && *pooled.transaction == **transaction {
                 *transaction = pooled.transaction.clone();
-                known.insert(id, pooled.gas);
+                known.insert(pooled.id(), pooled.gas);
             }
         }
         known

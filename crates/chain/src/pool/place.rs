@@ -1,12 +1,13 @@
 //! Finding a transaction its place among those that wait.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use baton_ledger::entry::ResultKind;
 use baton_ledger::state::{Utxo, UtxoKind, check_spendable};
 use baton_ledger::{Hash, Mapped};
+use parking_lot::MutexGuard;
 use tokio::sync::broadcast;
 
 use super::book::{Book, made};
@@ -15,7 +16,6 @@ use super::orphans::Orphans;
 use super::pooled::{Admission, PoolEvent, Pooled, spent};
 use super::refusal::{Reason, Refusal};
 use super::{Pool, Shared, known};
-use crate::block::Committed;
 use crate::error::ChainError;
 use crate::reader::Reader;
 
@@ -234,28 +234,35 @@ impl Placing<'_> {
         Ok(())
     }
 
-    /// Forgets what a block made obsolete and takes the orphans whose parents it brought.
-    pub(super) fn block_committed(&mut self, committed: &Committed) -> Result<(), ChainError> {
-        let height = committed.height();
-        for transaction in committed.transactions() {
-            self.settle(transaction, height);
+    /// Removes transactions that are in a block, and those that spend what they spend.
+    pub(super) fn settle(&mut self, transactions: &[Arc<Mapped>], height: u64) {
+        for transaction in transactions {
+            self.settle_one(transaction, height);
         }
+    }
+
+    /// Removes what cannot be in the next block, nor in a later one.
+    pub(super) fn look_ahead(&mut self) -> Result<(), ChainError> {
         let next = self.height();
         for id in self.places.book.too_late(next) {
             self.dismiss(&id, Reason::TimeRange);
         }
-        self.judge_plan()?;
-        for transaction in committed.transactions() {
-            if !self.places.orphans.is_empty() {
-                let outputs = made(transaction);
-                self.adopt(outputs.map(|(_, output)| output).collect())?;
+        self.judge_plan()
+    }
+
+    /// Takes the orphans that waited for transactions which are in a block.
+    pub(super) fn adopt_children(&mut self, parents: &[Arc<Mapped>]) -> Result<(), ChainError> {
+        for transaction in parents {
+            if self.places.orphans.is_empty() {
+                break;
             }
+            let outputs = made(transaction);
+            self.adopt(outputs.map(|(_, output)| output).collect())?;
         }
         Ok(())
     }
 
-    /// Removes a transaction that is in a block, and those that spend what it spends.
-    fn settle(&mut self, transaction: &Mapped, height: u64) {
+    fn settle_one(&mut self, transaction: &Mapped, height: u64) {
         let id = transaction.id();
         let places = &mut *self.places;
         places.past.add(id);
