@@ -238,7 +238,11 @@ fn as_process_one_it_ends_its_server_and_with_its_code() {
     let home = Home::new("none");
     let state = home.at("state");
     // The grandchild outlives its parent: process 1 gets it.
-    let script = "trap 'exit 6' TERM; (sleep 0.1 &); while true; do sleep 0.02; done";
+    let trapped = home.at("trapped");
+    let script = format!(
+        "trap 'exit 6' TERM; : >'{}'; (sleep 0.1 &); while true; do sleep 0.02; done",
+        trapped.display()
+    );
     let words = [
         "--pid",
         "--fork",
@@ -254,10 +258,11 @@ fn as_process_one_it_ends_its_server_and_with_its_code() {
         "--",
         "sh",
         "-c",
-        script,
+        &script,
     ];
     let mut running = home.spawn("unshare", &words);
     running.wait_for_stdout("is ready and serves");
+    eventually("it ends in order from now on", || trapped.exists());
     let baton = fs::read_to_string(format!("/proc/{0}/task/{0}/children", running.pid())).unwrap();
     let baton: i32 = baton.trim().parse().unwrap();
     kill_process(Pid::from_raw(baton).unwrap(), Signal::TERM).unwrap();

@@ -21,7 +21,8 @@ func main() {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, os.Getpid())
 	})}
-	go server.Serve(listener)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
 
 	// Ready.
 	if to, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET")); err == nil {
@@ -32,7 +33,9 @@ func main() {
 	signal.Notify(asked, syscall.SIGTERM)
 	<-asked
 
-	// Accept nothing any more, and finish.
+	// Accept nothing any more, and finish. Shutdown alone may miss a connection that was accepted in that instant.
+	listener.Close()
+	<-served
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	server.Shutdown(ctx)
