@@ -1,12 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -18,25 +18,43 @@ func main() {
 		fmt.Fprintln(os.Stderr, "no socket was passed:", err)
 		os.Exit(1)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(w, os.Getpid())
-	})}
+	var open sync.WaitGroup
+	server := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintln(w, os.Getpid())
+		}),
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				open.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				open.Done()
+			}
+		},
+	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 
-	// Ready.
+	// Ready, also to be asked to end.
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
 	if to, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET")); err == nil {
 		to.Write([]byte("READY=1"))
 		to.Close()
 	}
-	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, syscall.SIGTERM)
 	<-asked
 
-	// Accept nothing any more, and finish. Shutdown alone may miss a connection that was accepted in that instant.
+	// Accept nothing any more, and answer who was accepted. Shutdown would close a new connection without an answer.
 	listener.Close()
 	<-served
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	server.Shutdown(ctx)
+	server.SetKeepAlivesEnabled(false)
+	finished := make(chan struct{})
+	go func() {
+		open.Wait()
+		close(finished)
+	}()
+	select {
+	case <-finished:
+	case <-time.After(20 * time.Second):
+	}
 }
