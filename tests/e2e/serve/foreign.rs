@@ -46,6 +46,14 @@ fn nginx_is_reloaded_under_load_and_a_bad_configuration_changes_nothing() {
     let options = ["--listen", &listen, "--nginx", "--ready-url", "/"];
     let program = [nginx.to_str().unwrap(), "-c", &file];
     let mut served = Served::start_in(home, &options, &program);
+    for descriptor in [3, 4] {
+        let path = format!("/proc/{}/fdinfo/{descriptor}", served.pid());
+        let about = fs::read_to_string(path).unwrap();
+        let flags = about.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = u32::from_str_radix(flags.unwrap().trim(), 8).unwrap();
+        let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
+        assert_ne!(flags & nonblock, 0, "workers would block each other");
+    }
     let load = Load::on(address, 3);
     for _ in 0..5 {
         served.reload();

@@ -45,7 +45,8 @@ const OWN_EXECUTABLE: &str = "/proc/self/exe";
 pub enum Convention {
     /// `LISTEN_PID`, `LISTEN_FDS`, `LISTEN_FDNAMES`: systemd's socket activation (`sd_listen_fds(3)`), which most servers know.
     Systemd,
-    /// `NGINX`, a list of descriptors: nginx's own, by which it finds those of its predecessor.
+    /// `NGINX`, a list of descriptors: nginx's own, by which it finds those of its predecessor. It takes for granted that these
+    /// do not block; a worker whose connection another one has taken would wait for the next, and forget those that it has.
     Nginx,
 }
 
@@ -86,6 +87,9 @@ pub fn command(
         .arg(convention.word())
         .arg(sockets.len().to_string());
     for socket in sockets {
+        if convention == Convention::Nginx {
+            socket.never_blocks()?;
+        }
         let number = sys::pass(&mut command, socket.copy()?);
         command.arg(format!("{number}:{}", socket.name()));
     }

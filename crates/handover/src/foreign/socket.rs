@@ -103,6 +103,11 @@ impl Socket {
         }
     }
 
+    /// Whoever has a copy of it finds nobody waiting instead of waiting for somebody.
+    pub(super) fn never_blocks(&self) -> io::Result<()> {
+        Ok(rustix::io::ioctl_fionbio(self.descriptor.as_fd(), true)?)
+    }
+
     pub(super) fn copy(&self) -> io::Result<OwnedFd> {
         self.descriptor.as_fd().try_clone_to_owned()
     }
