@@ -103,7 +103,8 @@ impl Silence {
         let seen = parts.elsewhere.seen();
         Some(match raised {
             Ok(()) => Self::Elsewhere { height, seen },
-            Err(reason) => Self::Broken { reason },
+            // the guard tries again once there is room, and says itself if it cannot
+            Err(reason) => Self::Waiting { reason },
         })
     }
 

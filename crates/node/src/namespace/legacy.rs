@@ -11,7 +11,6 @@ pub(crate) struct Legacy {
     /// Whether blocks are proposed; `None`: as the settings say.
     pub(super) mining: Option<bool>,
     /// Whether it signed, or was free to: then its sign guard has all that its key has signed, and nobody need listen first.
-    #[serde(default)]
     pub(super) signs: bool,
     /// Transactions that wait for a block; `None`: those of the file that is written at each stop.
     pool: Option<Waiting>,
